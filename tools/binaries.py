@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tools.build import Say, build, module_key, module_version, say_on_stderr
-from tools.cache import cache_dir
+from tools.build import GoProgram, Say, build, module_version, say_on_stderr
 from tools.errors import ToolError
 
 Source = Literal["environment", "PATH", "built", "not built yet"]
@@ -41,11 +40,15 @@ class Tool:
         return _HERE / self.name
 
     @property
-    def ldflags(self) -> str:
-        """Linker flags: tools whose version is set by their release build get it here too."""
-        if not self.version_variable:
-            return ""
-        return f"-X {self.version_variable}={module_version(self.folder, self.module)}"
+    def pinned(self) -> str:
+        """The version that its go.mod pins."""
+        return module_version(self.folder, self.module)
+
+    @property
+    def program(self) -> GoProgram:
+        """What to build; tools whose version is set by their release build get it here too."""
+        ldflags = f"-X {self.version_variable}={self.pinned}" if self.version_variable else ""
+        return GoProgram(self.name, self.folder, self.package, self.executable, ldflags)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ def _ask_version(tool: Tool, path: Path) -> str:
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"{tool.name}: {path} does not run ({error}): see {tool.variable}") from None
+        raise ToolError(
+            f"{tool.name}: {path} does not run ({error}): see {tool.variable}"
+        ) from None
     version = parse_version(said.stdout + said.stderr)
     if version is None:
         raise ToolError(f"{tool.name}: {path} does not tell its version: see {tool.variable}")
@@ -144,20 +149,10 @@ def resolve(name: str, *, install: bool = True, say: Say = say_on_stderr) -> Res
         return _accept(tool, path.resolve(), "environment")
     if found := shutil.which(tool.executable):
         return _accept(tool, Path(found).resolve(), "PATH")
-    version = module_version(tool.folder, tool.module)
-    flags = ["-trimpath", f"-ldflags=-s -w {tool.ldflags}".rstrip()]
-    cached = cache_dir() / f"{name}-{module_key(tool.folder, flags)}" / tool.executable
-    if cached.exists():
-        return Resolved(name, cached, version, "built")
+    program = tool.program
+    if program.path.exists():
+        return Resolved(name, program.path, tool.pinned, "built")
     if not install:
-        return Resolved(name, cached, version, "not built yet")
-    say(f"{name} {version}: compiling it once (minutes) from its Go module")
-    path = build(
-        name=name,
-        folder=tool.folder,
-        package=tool.package,
-        executable=tool.executable,
-        ldflags=tool.ldflags,
-        say=say,
-    )
-    return Resolved(name, path, version, "built")
+        return Resolved(name, program.path, tool.pinned, "not built yet")
+    say(f"{name} {tool.pinned}: compiling it once (minutes) from its Go module")
+    return Resolved(name, build(program, say), tool.pinned, "built")

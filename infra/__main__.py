@@ -1,0 +1,69 @@
+"""The stack, top to bottom. What differs between stacks is in Pulumi.<stack>.yaml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Run as a program, this folder comes first on sys.path, where infra/platform.py would pass for
+# the standard library's `platform`.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
+
+import pulumi  # noqa: E402
+import pulumi_vault as vault  # noqa: E402
+
+from infra import outputs, settings  # noqa: E402
+from infra.cluster.vault import VaultCluster, VaultClusterArgs  # noqa: E402
+from infra.database_engine import DatabaseEngine, DatabaseEngineArgs  # noqa: E402
+from infra.drill_operator import DrillOperator  # noqa: E402
+from infra.fault_proxy import FaultProxy  # noqa: E402
+from infra.guardrails import Guardrails  # noqa: E402
+from infra.postgres import Postgres, PostgresArgs  # noqa: E402
+from infra.service import Service, ServiceArgs  # noqa: E402
+from infra.tls import CertificateAuthority  # noqa: E402
+
+config = settings.load()
+state_dir = settings.state_dir()
+ports = config.ports
+nodes = [f"vault-{index + 1}" for index in range(config.nodes)]
+
+authority = CertificateAuthority("authority", names=[*nodes, "postgres"])
+cluster = VaultCluster("vault", VaultClusterArgs(state_dir, ports, authority))
+postgres = Postgres("postgres", PostgresArgs(state_dir, ports, authority))
+proxy = FaultProxy(
+    "proxy",
+    state_dir=str(state_dir),
+    api_port=ports.proxy_api,
+    proxies=outputs.proxies(ports, nodes),
+)
+guardrails = Guardrails("guardrails", cluster)
+roles = [role for each in config.services for role in (each.name, f"{each.name}-ro")]
+engine = DatabaseEngine(
+    "database",
+    DatabaseEngineArgs(cluster, postgres, proxy, ports, roles, authority.ca_pem),
+    # credentials are issued only once somebody writes down to whom
+    pulumi.ResourceOptions(depends_on=guardrails.audit_devices),
+)
+approle = vault.AuthBackend(
+    "approle",
+    type="approle",
+    path="approle",
+    opts=pulumi.ResourceOptions(provider=cluster.provider, depends_on=guardrails.audit_devices),
+)
+services = [
+    Service(each.name, ServiceArgs(each, cluster, postgres, engine, approle))
+    for each in config.services
+]
+operator = DrillOperator("drill-operator", cluster, roles=roles)
+
+outputs.export(
+    config=config,
+    state_dir=state_dir,
+    authority=authority,
+    cluster=cluster,
+    guardrails=guardrails,
+    postgres=postgres,
+    approle=approle,
+    services=services,
+    operator=operator,
+)

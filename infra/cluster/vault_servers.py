@@ -1,0 +1,157 @@
+"""The dynamic resource behind driver `local`: nodes made, initialised, unsealed, found again."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import hvac
+import pulumi
+import requests
+from hvac.exceptions import VaultError
+from pulumi.dynamic import Resource
+
+from infra import policies
+from infra.cluster.local import LocalCluster, Node
+from infra.live import ServerProvider
+
+SHARES = 3
+THRESHOLD = 2
+_PROVISIONER_PERIOD = "768h"
+
+
+def _mint_provisioner(client: Any) -> str:
+    """Return a token that can provision, and revoke the root token it was made with."""
+    client.sys.create_or_update_policy("provisioner", policies.provisioner())
+    made = client.auth.token.create_orphan(
+        policies=["provisioner"],
+        period=_PROVISIONER_PERIOD,
+        display_name="provisioner",
+        no_default_policy=False,
+    )
+    client.auth.token.revoke_self()
+    return str(made["auth"]["client_token"])
+
+
+def _generate_root(client: Any, keys: list[str]) -> str:
+    """Return a root token out of the unseal keys (Vault's sys/generate-root)."""
+    client.sys.cancel_root_generation()
+    started = client.sys.start_root_token_generation()
+    otp, nonce = started["otp"], started["nonce"]
+    for key in keys[:THRESHOLD]:
+        told = client.sys.generate_root(key, nonce)
+    sealed = base64.b64decode(told["encoded_root_token"] + "==")
+    return bytes(a ^ b for a, b in zip(sealed, otp.encode(), strict=True)).decode()
+
+
+class _VaultServers(ServerProvider):
+    replace_on = ("state_dir", "nodes")
+    update_on = ("ca_pem", "certificates")
+
+    def _cluster(self, props: dict[str, Any]) -> LocalCluster:
+        return LocalCluster(Path(props["state_dir"]))
+
+    def _nodes(self, props: dict[str, Any]) -> list[Node]:
+        return [Node(node["name"], int(node["port"])) for node in props["nodes"]]
+
+    def ports(self, props: dict[str, Any]) -> list[int]:
+        nodes = self._nodes(props)
+        return [port for node in nodes for port in (node.port, node.cluster_port)]
+
+    def _lay_out(self, props: dict[str, Any]) -> LocalCluster:
+        cluster = self._cluster(props)
+        cluster.lay_out(
+            self._nodes(props), ca_pem=props["ca_pem"], certificates=props["certificates"]
+        )
+        return cluster
+
+    def provision(self, props: dict[str, Any]) -> dict[str, Any]:
+        cluster = self._lay_out(props)
+        keys, root = cluster.initialise(shares=SHARES, threshold=THRESHOLD)
+        client = cluster.client(cluster.nodes()[0], root)
+        return {"unseal_keys": keys, "provisioner_token": _mint_provisioner(client)}
+
+    def exists(self, props: dict[str, Any]) -> bool:
+        return bool(self._cluster(props).nodes())
+
+    def ailments(self, props: dict[str, Any]) -> list[str]:
+        cluster = self._cluster(props)
+        found = []
+        for name in cluster.nodes():
+            if not cluster.running(name):
+                found.append(f"{name} is not running")
+                continue
+            try:
+                if cluster.client(name).sys.is_sealed():
+                    found.append(f"{name} is sealed")
+            except (requests.RequestException, VaultError):
+                found.append(f"{name} does not answer")
+        if not found and not self._token_works(cluster, props["provisioner_token"]):
+            found.append("the provisioner's token is no longer good")
+        return found
+
+    def _token_works(self, cluster: LocalCluster, token: str) -> bool:
+        client = cluster.client(cluster.nodes()[0], token)
+        try:
+            client.auth.token.lookup_self()
+        except hvac.exceptions.Forbidden:
+            return False
+        except (requests.RequestException, VaultError):
+            return True  # a cluster without a leader at this moment says nothing of the token
+        return True
+
+    def mend(self, props: dict[str, Any]) -> dict[str, Any]:
+        cluster = self._lay_out(props)
+        keys = list(props["unseal_keys"])
+        for name in cluster.nodes():
+            cluster.start(name)
+            cluster.unseal(name, keys[:THRESHOLD])
+        first = cluster.nodes()[0]
+        token = props["provisioner_token"]
+        cluster.wait_for_leader()
+        if self._token_works(cluster, token):
+            cluster.client(first, token).auth.token.renew_self()
+        else:
+            client = cluster.client(first)
+            client.token = _generate_root(client, keys)
+            token = _mint_provisioner(client)
+        cluster.wait_for_voters(cluster.client(first, token), len(cluster.nodes()))
+        return {"provisioner_token": token}
+
+    def remove(self, props: dict[str, Any]) -> None:
+        cluster = self._cluster(props)
+        cluster.stop()
+        cluster.remove()
+
+
+class VaultServers(Resource, module="vault", name="VaultServers"):
+    """Vault nodes on this machine; the root token is revoked before this resource is done."""
+
+    unseal_keys: pulumi.Output[list[str]]
+    provisioner_token: pulumi.Output[str]
+    ailments: pulumi.Output[list[str]]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        state_dir: str,
+        nodes: list[dict[str, Any]],
+        ca_pem: pulumi.Input[str],
+        certificates: pulumi.Input[dict[str, dict[str, str]]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "state_dir": state_dir,
+            "nodes": nodes,
+            "ca_pem": ca_pem,
+            "certificates": certificates,
+            "unseal_keys": None,
+            "provisioner_token": None,
+            "ailments": None,
+        }
+        secret = pulumi.ResourceOptions(
+            additional_secret_outputs=["unseal_keys", "provisioner_token", "certificates"]
+        )
+        super().__init__(_VaultServers(), name, props, pulumi.ResourceOptions.merge(opts, secret))

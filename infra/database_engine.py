@@ -1,0 +1,86 @@
+"""Component: Vault's database secrets engine, connected to Postgres through the fault proxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_vault as vault
+
+from infra.cluster.vault import VaultCluster
+from infra.fault_proxy import FaultProxy
+from infra.lease_drain import LeaseDrain
+from infra.postgres import DATABASE, VAULT_ADMIN, Postgres
+from infra.settings import Ports
+
+MOUNT = "database"
+
+
+@dataclass
+class DatabaseEngineArgs:
+    """What the engine connects, and which roles may use the connection."""
+
+    cluster: VaultCluster
+    postgres: Postgres
+    proxy: FaultProxy
+    ports: Ports
+    allowed_roles: list[str]
+    ca_pem: pulumi.Input[str]
+
+
+class DatabaseEngine(pulumi.ComponentResource):
+    """The mount and its connection. `drained` is what dynamic roles must depend on, so that
+    `destroy` revokes the leases while there still is a connection to do it by."""
+
+    def __init__(
+        self, name: str, args: DatabaseEngineArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("rotation-drills:database:DatabaseEngine", name, None, opts)
+        cluster, postgres = args.cluster, args.postgres
+        self.mount = vault.Mount(
+            f"{name}-mount",
+            path=MOUNT,
+            type="database",
+            description="short-lived database roles",
+            opts=cluster.options(self),
+        )
+        self.connection = vault.database.SecretBackendConnection(
+            f"{name}-connection",
+            backend=self.mount.path,
+            name=DATABASE,
+            allowed_roles=args.allowed_roles,
+            verify_connection=True,
+            postgresql=vault.database.SecretBackendConnectionPostgresqlArgs(
+                connection_url=(
+                    "postgresql://{{username}}:{{password}}"
+                    f"@127.0.0.1:{args.ports.vault_to_postgres}/{DATABASE}?sslmode=verify-full"
+                ),
+                username=VAULT_ADMIN,
+                # Write-only: it is not in Vault's answers, and not sent again after a rotation.
+                password_wo=pulumi.Output.secret(postgres.vault_admin_password.value),
+                password_wo_version=1,
+                password_authentication="scram-sha-256",
+                tls_ca=args.ca_pem,
+                max_open_connections=8,
+                max_idle_connections=4,
+                max_connection_lifetime=300,
+            ),
+            opts=cluster.options(
+                self,
+                depends_on=[
+                    args.proxy,
+                    postgres.database,
+                    postgres.vault_admin,
+                    postgres.may_end_sessions,
+                ],
+            ),
+        )
+        self.drained = LeaseDrain(
+            f"{name}-lease-drain",
+            address=cluster.addresses[0],
+            ca_file=cluster.ca_file,
+            token=cluster.provisioner_token,
+            prefix=f"{MOUNT}/creds",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.connection]),
+        )
+        self.register_outputs({})

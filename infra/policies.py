@@ -1,0 +1,88 @@
+"""Vault policies, as text. Each says what its holder may do, and no more."""
+
+from __future__ import annotations
+
+
+def _rule(path: str, *capabilities: str) -> str:
+    listed = ", ".join(f'"{capability}"' for capability in capabilities)
+    return f'path "{path}" {{ capabilities = [{listed}] }}\n'
+
+
+_MANAGE = ("create", "read", "update", "delete", "list")
+
+
+def provisioner() -> str:
+    """Return the policy of `pulumi up`: it declares everything, and reads no credential.
+
+    Whoever writes policies could give themselves more; that shows in the audit log as a policy
+    change, which is the point of keeping `creds` out.
+    """
+    return "".join(
+        [
+            _rule("sys/mounts", "read", "list"),
+            _rule("sys/mounts/*", *_MANAGE, "sudo"),
+            _rule("sys/remount", "update", "sudo"),
+            _rule("sys/auth", "read", "list", "sudo"),
+            _rule("sys/auth/*", *_MANAGE, "sudo"),
+            _rule("sys/policies/*", *_MANAGE),
+            _rule("sys/policy/*", *_MANAGE),
+            _rule("sys/audit", "read", "list", "sudo"),
+            _rule("sys/audit/*", *_MANAGE, "sudo"),
+            _rule("sys/config/*", *_MANAGE, "sudo"),
+            _rule("sys/quotas/*", *_MANAGE, "sudo"),
+            _rule("sys/storage/raft/*", *_MANAGE, "sudo"),
+            _rule("sys/leases/*", *_MANAGE, "sudo"),
+            _rule("sys/internal/ui/mounts/*", "read"),
+            _rule("auth/token/create", "create", "update", "sudo"),
+            _rule("auth/token/create-orphan", "create", "update", "sudo"),
+            _rule("auth/token/*", *_MANAGE, "sudo"),
+            _rule("auth/+/role/*", *_MANAGE),
+            _rule("auth/+/config", *_MANAGE),
+            _rule("identity/*", *_MANAGE),
+            _rule("+/config/*", *_MANAGE),
+            _rule("+/roles/*", *_MANAGE),
+            _rule("+/static-roles/*", *_MANAGE),
+            _rule("+/rotate-root/*", "update"),
+            _rule("+/creds/*", "deny"),
+            _rule("+/static-creds/*", "deny"),
+        ]
+    )
+
+
+def service(database_mount: str, role: str, read_only_role: str) -> str:
+    """Return the policy of a service: its two dynamic roles, and giving a lease back."""
+    return "".join(
+        [
+            _rule(f"{database_mount}/creds/{role}", "read"),
+            _rule(f"{database_mount}/creds/{read_only_role}", "read"),
+            _rule("sys/leases/revoke", "update"),
+        ]
+    )
+
+
+def drill_operator(database_mount: str, roles: list[str]) -> str:
+    """Return the policy of the drills: what the faults and probes need.
+
+    It may take a credential of the drilled roles, as the canary that must be refused afterwards.
+    """
+    return "".join(
+        [
+            *(_rule(f"{database_mount}/creds/{role}", "read") for role in roles),
+            *(
+                _rule(f"sys/leases/{verb}/{database_mount}/creds/{role}", "update", "list", "sudo")
+                for verb in ("revoke-prefix", "lookup")
+                for role in roles
+            ),
+            *(
+                _rule(f"sys/leases/{verb}/{database_mount}/creds/{role}/*", *rights, "sudo")
+                for verb, rights in (("revoke-prefix", ("update",)), ("lookup", ("list", "update")))
+                for role in roles
+            ),
+            _rule("sys/leases/lookup", "update"),
+            _rule("sys/leases/revoke", "update"),
+            _rule("sys/step-down", "update", "sudo"),
+            _rule("sys/storage/raft/autopilot/state", "read"),
+            _rule("sys/storage/raft/configuration", "read"),
+            _rule("sys/metrics", "read", "list"),
+        ]
+    )

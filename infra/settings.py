@@ -1,0 +1,131 @@
+"""The stack's configuration, typed: `Pulumi.<stack>.yaml` is all that tells stacks apart."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pulumi
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(value: Any) -> int:
+    found = re.fullmatch(r"(\d+)([smhd])", str(value))
+    if not found:
+        raise ValueError(
+            f"{value!r} is not a duration: give a number with its unit, such as 60s, 5m"
+        )
+    return int(found.group(1)) * _UNITS[found.group(2)]
+
+
+Duration = Annotated[int, BeforeValidator(_seconds)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceSettings(_Part):
+    """One application: its name is also its schema and the stem of its roles."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    ttl: Duration
+    max_ttl: Duration = Field(alias="maxTtl")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ServiceSettings:
+        if self.ttl > self.max_ttl:
+            raise ValueError(f"ttl ({self.ttl} s) is longer than maxTtl ({self.max_ttl} s)")
+        return self
+
+
+class Settings(_Part):
+    """Everything that a stack's configuration file may say."""
+
+    driver: Literal["local"] = "local"
+    nodes: int = Field(default=3, ge=1, le=7)
+    base_port: int = Field(default=28200, alias="basePort", ge=1024, le=65485)
+    services: list[ServiceSettings] = Field(min_length=1)
+    drills_allowed: bool = Field(default=False, alias="allowed")
+
+    @model_validator(mode="after")
+    def _odd(self) -> Settings:
+        if self.nodes % 2 == 0:
+            raise ValueError(
+                f"nodes: {self.nodes} nodes survive no more than one fewer: odd, please"
+            )
+        return self
+
+    @property
+    def ports(self) -> Ports:
+        """The ports of a local stack."""
+        return Ports(self.base_port, self.nodes)
+
+
+class Ports:
+    """Who listens where on 127.0.0.1: 50 ports from the base on."""
+
+    def __init__(self, base: int, nodes: int) -> None:
+        self.nodes = [base + 2 * index for index in range(nodes)]  # and one above each: raft
+        self.vault_front = base + 15
+        self.postgres = base + 20
+        self.proxy_api = base + 30
+        self.proxied_nodes = [base + 31 + index for index in range(nodes)]
+        self.proxied_postgres = base + 40
+        self.vault_to_postgres = base + 41
+
+
+class ConfigError(pulumi.RunError):
+    """A key or value of the stack's configuration is wrong; one line that names file and key."""
+
+
+_KEYS = {
+    "rotation-drills": {"driver", "nodes", "basePort", "services"},
+    "drills": {"allowed"},
+}
+
+
+def parse(stack: str, raw: dict[str, Any]) -> Settings:
+    """Return the settings in `raw` (full key → value); raise `ConfigError` naming file and key."""
+    file = f"Pulumi.{stack}.yaml"
+    values: dict[str, Any] = {}
+    for full, value in raw.items():
+        namespace, _, key = full.partition(":")
+        if namespace not in _KEYS:
+            continue  # another package's, such as pulumi:disable-default-providers
+        if key not in _KEYS[namespace]:
+            known = ", ".join(f"{namespace}:{name}" for name in sorted(_KEYS[namespace]))
+            raise ConfigError(f"{file}: {full}: there is no such key; known are {known}")
+        values[key] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        namespace = "drills" if where == "allowed" else "rotation-drills"
+        place = f"{namespace}:{where}: " if where else ""
+        raise ConfigError(f"{file}: {place}{first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _decoded(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def load() -> Settings:
+    """Return the settings of the stack that Pulumi runs."""
+    from pulumi.runtime.config import CONFIG  # noqa: PLC0415 - only a running program has one
+
+    raw = {key: _decoded(value) for key, value in (CONFIG.get() or {}).items()}
+    return parse(pulumi.get_stack(), raw)
+
+
+def state_dir() -> Path:
+    """Return where the stack's servers keep their files: `<project>/.state/stacks/<stack>`."""
+    return Path(pulumi.get_root_directory()).resolve() / ".state" / "stacks" / pulumi.get_stack()
