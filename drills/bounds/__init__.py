@@ -1,0 +1,46 @@
+"""Bounds: pure functions of a run's history, one a file, composed by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drills.bounds import (
+    failed_ratio,
+    failed_requests,
+    irrevocable_leases,
+    issues_per_client,
+    leaderless_seconds,
+    leaked_secrets,
+    old_login_accepted,
+    orphan_roles,
+    p99_seconds,
+    recovery_seconds,
+    renewal_peak,
+    revoked_roles_left,
+    sessions_on_revoked_roles,
+    unsealed_voters,
+)
+from drills.bounds.base import Bound, BoundParams, Finding, evaluate
+
+__all__ = ["BOUNDS", "Bound", "BoundParams", "Finding", "evaluate"]
+
+BOUNDS: dict[str, Bound[Any]] = {
+    module.BOUND.name: module.BOUND
+    for module in (
+        failed_ratio,
+        failed_requests,
+        recovery_seconds,
+        p99_seconds,
+        renewal_peak,
+        issues_per_client,
+        revoked_roles_left,
+        sessions_on_revoked_roles,
+        old_login_accepted,
+        orphan_roles,
+        irrevocable_leases,
+        leaderless_seconds,
+        unsealed_voters,
+        leaked_secrets,
+    )
+}
+"""Every bound by its name, in the order in which the documentation tells them."""
