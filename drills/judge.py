@@ -44,8 +44,8 @@ class BoundResult(BaseModel):
 
     name: str
     phase: str
-    observed: float | None
-    limit: float | None
+    observed: int | float | None
+    limit: int | float | None
     verdict: BoundVerdict
     detail: str
 
@@ -63,7 +63,7 @@ class Verdict(BaseModel):
     exit: int
     reason: str
     bounds: tuple[BoundResult, ...]
-    figures: dict[str, float | None]
+    figures: dict[str, int | float | None]
     versions: dict[str, str]
     started: str
     seconds: float
@@ -176,7 +176,7 @@ def _abort_reason(triggered: tuple[Mapping[str, Any], ...]) -> str:
     )
 
 
-def figures(history: History) -> dict[str, float | None]:
+def figures(history: History) -> dict[str, int | float | None]:
     """What was measured, whether a bound asks for it or not. Times are seconds; null: unknown."""
     made: dict[str, float | None] = {}
     window = history.window("all")
@@ -222,8 +222,8 @@ def _leader_changes(history: History) -> int:
     return sum(one != other for one, other in pairwise(leaders))
 
 
-def _rounded(value: float | None, *, finite: bool = False) -> float | None:
+def _rounded(value: float | None, *, finite: bool = False) -> int | float | None:
     """Six digits after the point: below the clock's own noise, and the same on every machine."""
     if value is None or value != value or (finite and abs(value) == float("inf")):  # noqa: PLR0124
         return None
-    return round(float(value), 6)
+    return int(value) if value == value // 1 < float("inf") else round(float(value), 6)

@@ -146,4 +146,9 @@ def seen(figure: float) -> str:
     """A figure for people: no more digits than it deserves."""
     if math.isinf(figure):
         return "never"
-    return f"{figure:.0f}" if figure == int(figure) else f"{figure:.4g}"
+    return f"{figure:.0f}" if figure == int(figure) else f"{figure:.3g}"
+
+
+def counted(count: float, what: str) -> str:
+    """`1 request`, `2 requests`."""
+    return f"{seen(count)} {what}{'' if count == 1 else 's'}"

@@ -54,8 +54,13 @@ def peak_per_second(times: Sequence[float]) -> int:
 
 
 def audit_times(history: History, op: str, start: float, end: float) -> list[float]:
-    """Sorted times of the audited requests of one kind in [start, end), failed ones too."""
-    return [row.t for row in history.probe("audit") if row["op"] == op and start <= row.t < end]
+    """Sorted times of the audited requests of one kind in [start, end), failed ones too, but not
+    those of the drill's own operator."""
+    return [
+        row.t
+        for row in history.probe("audit")
+        if row["op"] == op and row["operator"] is not True and start <= row.t < end
+    ]
 
 
 def live_leases(history: History) -> list[tuple[float, float]]:

@@ -20,6 +20,7 @@ from drills.bounds.base import (
     Finding,
     MinSamples,
     PhaseName,
+    counted,
     judged,
     unknown,
 )
@@ -45,9 +46,10 @@ def check(history: History, params: Params) -> Finding:
         return unknown(
             params.phase,
             params.at_most,
-            f"{failed} of {ok + failed} requests failed; {params.min_samples} successes are needed",
+            f"{failed} of {counted(ok + failed, 'request')} failed; {params.min_samples} "
+            "successes are needed",
         )
-    detail = f"{failed} of {ok + failed} requests failed"
+    detail = f"{failed} of {counted(ok + failed, 'request')} failed"
     detail += commonest_error(history, window.start, window.end)
     return judged(params.phase, failed / (ok + failed), params.at_most, detail)
 

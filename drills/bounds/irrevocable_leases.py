@@ -7,7 +7,7 @@ Source: Vault's telemetry `vault.expire.num_irrevocable_leases`; inconclusive wh
 
 from __future__ import annotations
 
-from drills.bounds.base import AtMost, Bound, Finding, judged, number, seen, unknown
+from drills.bounds.base import AtMost, Bound, Finding, counted, judged, number, unknown
 from drills.bounds.history import History
 
 
@@ -21,7 +21,7 @@ def check(history: History, params: AtMost) -> Finding:
     if not last:
         return unknown("all", params.at_most, "no node told how many leases are irrevocable")
     node, most = max(last.items(), key=lambda each: (each[1], each[0]))
-    return judged("all", most, params.at_most, f"{seen(most)} irrevocable leases on {node}")
+    return judged("all", most, params.at_most, f"{counted(most, 'irrevocable lease')} on {node}")
 
 
 BOUND = Bound("irrevocable_leases", AtMost, check, unit="leases", needs=("telemetry",))

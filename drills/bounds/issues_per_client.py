@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from drills.bounds.base import Bound, BoundParams, Figure, Finding, judged, unknown
+from drills.bounds.base import Bound, BoundParams, Figure, Finding, counted, judged, unknown
 from drills.bounds.evidence import injection
 from drills.bounds.history import History
 
@@ -47,8 +47,8 @@ def check(history: History, params: Params) -> Finding:
     most = max(after.values(), default=0)
     total = after.total()
     detail = (
-        f"{total} new leases by {len(after)} clients, {most} by the busiest; "
-        f"{len(known)} clients before the fault"
+        f"{counted(total, 'new lease')} by {counted(len(after), 'client')}, {most} by the busiest; "
+        f"{counted(len(known), 'client')} before the fault"
     )
     return judged("all", max(most, total / len(known)), params.at_most, detail)
 

@@ -6,7 +6,7 @@ nothing finds nothing. Source: the scan at the end of every run (probe `secrets`
 
 from __future__ import annotations
 
-from drills.bounds.base import AtMost, Bound, Finding, judged, number, unknown
+from drills.bounds.base import AtMost, Bound, Finding, counted, judged, number, unknown
 from drills.bounds.history import History
 
 
@@ -18,7 +18,7 @@ def check(history: History, params: AtMost) -> Finding:
     if len(hits) <= params.at_most and handled == 0:
         return unknown("all", params.at_most, "no secret was handed over to search for")
     places = sorted({f"{hit.get('kind')} in {hit.get('file')}" for hit in hits})
-    detail = f"{len(hits)} hits for {handled:.0f} secrets"
+    detail = f"{counted(len(hits), 'hit')} for {counted(handled, 'secret')}"
     if places:
         detail += f": {', '.join(places[:3])}" + (" …" if len(places) > 3 else "")
     return judged("all", len(hits), params.at_most, detail)

@@ -7,7 +7,7 @@ Source: `pg_roles` against Vault's leases (probe `settled`).
 
 from __future__ import annotations
 
-from drills.bounds.base import AtMost, Bound, Finding, judged, seen, unknown
+from drills.bounds.base import AtMost, Bound, Finding, counted, judged, unknown
 from drills.bounds.evidence import last_figure
 from drills.bounds.history import History
 
@@ -19,9 +19,9 @@ def check(history: History, params: AtMost) -> Finding:
     if orphans is None:
         return unknown("all", params.at_most, "nobody looked after the load, or could not tell")
     roles, leases = last_figure(rows, "roles"), last_figure(rows, "leases")
-    detail = f"{seen(orphans)} roles without a lease"
+    detail = f"{counted(orphans, 'role')} without a lease"
     if roles is not None and leases is not None:
-        detail += f" ({seen(roles)} roles, {seen(leases)} leases after the load)"
+        detail += f" ({counted(roles, 'role')}, {counted(leases, 'lease')} after the load)"
     return judged("all", orphans, params.at_most, detail)
 
 

@@ -21,6 +21,7 @@ from drills.bounds.base import (
     Finding,
     MinSamples,
     PhaseName,
+    counted,
     judged,
     seen,
     unknown,
@@ -63,7 +64,7 @@ def check(history: History, params: Params) -> Finding:
     ok, failed = tally(history, window.start, window.end)
     if ok < params.min_samples and failed <= 0.01 * (failed + params.min_samples):
         return unknown(params.phase, limit, f"{ok} successes; {params.min_samples} are needed")
-    detail = f"p99 of {ok + failed} requests, {failed} of them failed{against}"
+    detail = f"p99 of {counted(ok + failed, 'request')}, {failed} of them failed{against}"
     return judged(params.phase, percentile(took, 0.99, of=ok + failed), limit, detail)
 
 

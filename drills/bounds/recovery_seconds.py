@@ -20,6 +20,7 @@ from drills.bounds.base import (
     Figure,
     Finding,
     MinSamples,
+    counted,
     judged,
     seen,
     unknown,
@@ -49,12 +50,12 @@ def check(history: History, params: Params) -> Finding:
     seconds, failures, later = found
     ok, _ = tally(history, placed[1], window.end)
     errors = commonest_error(history, placed[0], window.end)
-    detail = f"{failures} requests failed after the fault{errors}"
+    detail = f"{counted(failures, 'request')} failed after the fault{errors}"
     if failures and later == 0 and window.complete:
         seconds = math.inf
         detail += "; none succeeded after the last of them"
     elif failures:
-        detail += f"; the last at +{seen(seconds)} s, then {later} successes"
+        detail += f"; the last at +{seen(seconds)} s, then {later} more succeeded"
     if seconds > params.at_most:
         return judged(phase, seconds, params.at_most, detail)
     if failures and later < STEADY:

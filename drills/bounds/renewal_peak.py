@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from drills.bounds.base import Bound, BoundParams, Figure, Finding, judged, seen, unknown
+from drills.bounds.base import Bound, BoundParams, Figure, Finding, counted, judged, seen, unknown
 from drills.bounds.evidence import audit_times, live_leases, peak_per_second
 from drills.bounds.history import History
 
@@ -42,8 +42,8 @@ def check(history: History, params: Params) -> Finding:
         return unknown("all", params.at_most, "the number of leases or their ttl is not known")
     peak, even = peak_per_second(times), max(inside) / ttl
     detail = (
-        f"{peak} renewals in the busiest second; {seen(max(inside))} leases of {seen(ttl)} s "
-        f"spread evenly make {even:.3g}/s"
+        f"{counted(peak, 'renewal')} in the busiest second; "
+        f"{counted(max(inside), 'lease')} of {seen(ttl)} s spread evenly make {even:.3g}/s"
     )
     return judged("all", peak / max(even, 1.0), params.at_most, detail)
 

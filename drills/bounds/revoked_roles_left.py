@@ -7,7 +7,7 @@ Source: `pg_roles` (probe `revocation`).
 
 from __future__ import annotations
 
-from drills.bounds.base import AtMost, Bound, Finding, judged, seen, unknown
+from drills.bounds.base import AtMost, Bound, Finding, counted, judged, unknown
 from drills.bounds.evidence import last_figure
 from drills.bounds.history import History
 from drills.bounds.revoked import nothing_revoked, revocations
@@ -21,7 +21,7 @@ def check(history: History, params: AtMost) -> Finding:
         return unknown("all", params.at_most, nothing_revoked(rows) or "the probe could not tell")
     if left <= params.at_most and (why := nothing_revoked(rows)):
         return unknown("all", params.at_most, why)
-    return judged("all", left, params.at_most, f"{seen(left)} revoked roles are still in pg_roles")
+    return judged("all", left, params.at_most, f"{counted(left, 'revoked role')} in pg_roles")
 
 
 BOUND = Bound("revoked_roles_left", AtMost, check, unit="roles", needs=("revocation",))

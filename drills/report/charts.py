@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from drills.bounds.evidence import audit_times
 from drills.bounds.history import History
-from drills.report.series import Bins, audited, node_states, probed
+from drills.report.series import Bins, node_states, probed
 
 INK = {
     "#010101": "--muted",
@@ -56,7 +57,7 @@ def draw(history: History) -> list[Chart]:
 
     def requests(axes: Any) -> None:
         both = [one + other for one, other in zip(good, bad, strict=True)]
-        axes.stairs(both, bins.edges, fill=True, color=_BAD, alpha=0.75)
+        axes.stairs(both, bins.edges, baseline=good, fill=True, color=_BAD, alpha=0.75)
         axes.stairs(good, bins.edges, fill=True, color=_GOOD, alpha=0.55)
         axes.stairs(good, bins.edges, color=_GOOD, linewidth=1.2, baseline=None)
 
@@ -129,7 +130,9 @@ def _leases(history: History, bins: Bins) -> Chart:
 
 
 def _renewals(history: History, bins: Bins) -> Chart:
-    renew, issue = audited(history, "renew"), audited(history, "issue")
+    renew, issue = (
+        audit_times(history, op, history.start, history.end) for op in ("renew", "issue")
+    )
     centres = [(one + other) / 2 for one, other in zip(bins.edges, bins.edges[1:], strict=False)]
 
     def bars(axes: Any) -> None:
@@ -179,7 +182,7 @@ def _phases(history: History) -> Chart:
             axes.text(
                 middle,
                 0.5,
-                phase.name if room > 0.012 * len(phase.name) else phase.name[:1].upper(),
+                phase.name if room > 0.0075 * len(phase.name) else phase.name[:1].upper(),
                 ha="center",
                 va="center",
                 color=_TEXT,
@@ -236,11 +239,11 @@ def _svg(
         FigureCanvasSVG(figure)
         axes = figure.add_axes((LEFT, below / total, RIGHT - LEFT, height / total))
         axes.set_xlim(0, max(history.end - history.start, 1.0))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=12, steps=[1, 2, 3, 5, 6, 10]))
         paint(axes)
         if axes.get_yticks().size and title not in ("Phases", "Leader and nodes"):
-            axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
+            axes.set_ylim(0, max(1.08 * axes.get_ylim()[1], 1.0))
         _bands(history, axes)
         if last:
             axes.set_xlabel("seconds since the run began")

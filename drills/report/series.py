@@ -92,11 +92,6 @@ def probed(history: History, probe: str, key: str) -> tuple[list[float], list[fl
     return [t for t, _ in known], [value for _, value in known]
 
 
-def audited(history: History, op: str) -> list[float]:
-    """Times of the audited requests of one kind."""
-    return [row.t for row in history.probe("audit") if row["op"] == op]
-
-
 def node_states(history: History) -> dict[str, list[tuple[float, float, str]]]:
     """For each node, stretches (begin, end, state), seconds since the run's start.
 
