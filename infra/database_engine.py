@@ -11,6 +11,7 @@ from infra.cluster.vault import VaultCluster
 from infra.fault_proxy import FaultProxy
 from infra.lease_drain import LeaseDrain
 from infra.postgres import DATABASE, VAULT_ADMIN, Postgres
+from infra.secret import secret
 from infra.settings import Ports
 
 MOUNT = "database"
@@ -57,7 +58,7 @@ class DatabaseEngine(pulumi.ComponentResource):
                 ),
                 username=VAULT_ADMIN,
                 # Write-only: it is not in Vault's answers, and not sent again after a rotation.
-                password_wo=pulumi.Output.secret(postgres.vault_admin_password.value),
+                password_wo=secret(postgres.vault_admin_password.value),
                 password_wo_version=1,
                 password_authentication="scram-sha-256",
                 tls_ca=args.ca_pem,
@@ -77,7 +78,7 @@ class DatabaseEngine(pulumi.ComponentResource):
         )
         self.drained = LeaseDrain(
             f"{name}-lease-drain",
-            address=cluster.addresses[0],
+            address=cluster.address,
             ca_file=cluster.ca_file,
             token=cluster.provisioner_token,
             prefix=f"{MOUNT}/creds",

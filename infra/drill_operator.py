@@ -8,6 +8,7 @@ import pulumi_vault as vault
 from infra import policies
 from infra.cluster.vault import VaultCluster
 from infra.database_engine import MOUNT
+from infra.secret import secret
 
 
 class DrillOperator(pulumi.ComponentResource):
@@ -37,5 +38,5 @@ class DrillOperator(pulumi.ComponentResource):
             period="768h",
             opts=cluster.options(self, additional_secret_outputs=["client_token"]),
         )
-        self.token = pulumi.Output.secret(token.client_token)
+        self.token = secret(token.client_token)
         self.register_outputs({})

@@ -13,6 +13,7 @@ from infra.database_engine import MOUNT
 from infra.drill_operator import DrillOperator
 from infra.guardrails import Guardrails
 from infra.postgres import DATABASE, OBSERVER, Postgres
+from infra.secret import secret
 from infra.service import Service
 from infra.settings import Ports, Settings
 from infra.tls import CertificateAuthority
@@ -71,7 +72,7 @@ def export(
             "audit_logs": [str(path) for path in guardrails.audit_logs],
             "database_mount": MOUNT,
             "operator_token": operator.token,
-            "unseal_keys": pulumi.Output.secret(cluster.servers.unseal_keys),
+            "unseal_keys": secret(cluster.servers.unseal_keys),
         },
     )
     pulumi.export(
@@ -84,7 +85,7 @@ def export(
             "database": DATABASE,
             "ca_pem": authority.ca_pem,
             "observer_username": OBSERVER,
-            "observer_password": pulumi.Output.secret(postgres.observer_password.value),
+            "observer_password": secret(postgres.observer_password.value),
         },
     )
     pulumi.export("proxy", {"api": f"http://127.0.0.1:{ports.proxy_api}"})
@@ -96,7 +97,7 @@ def export(
                 "auth": {
                     "mount": approle.path,
                     "role_id": service.approle.role_id,
-                    "secret_id": pulumi.Output.secret(service.secret_id.secret_id),
+                    "secret_id": secret(service.secret_id.secret_id),
                 },
                 "role": service.role,
                 "read_only_role": service.read_only_role,

@@ -11,6 +11,7 @@ import pulumi_postgresql as postgresql
 
 from infra.password import Password
 from infra.postgres_server import SUPERUSER, PostgresServer
+from infra.secret import secret
 from infra.settings import Ports
 from infra.tls import CertificateAuthority
 
@@ -46,10 +47,10 @@ class Postgres(pulumi.ComponentResource):
             state_dir=str(args.state_dir),
             port=self.port,
             certificate=certificate["certificate"],
-            key=pulumi.Output.secret(certificate["key"]),
+            key=secret(certificate["key"]),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.superuser_password = pulumi.Output.secret(self.server.password)
+        self.superuser_password = secret(self.server.password)
         self.provider = postgresql.Provider(
             f"{name}-provider",
             host=self.host,

@@ -14,6 +14,7 @@ from infra.database_engine import MOUNT, DatabaseEngine
 from infra.migration import Migration
 from infra.postgres import DATABASE, Postgres
 from infra.postgres_server import SUPERUSER
+from infra.secret import secret
 from infra.settings import ServiceSettings
 
 SECRET_ID_TTL = 30 * 24 * 3600
@@ -98,7 +99,7 @@ class Service(pulumi.ComponentResource):
             )
         self.tables = Migration(
             f"{name}-tables",
-            connection=pulumi.Output.secret(
+            connection=secret(
                 pulumi.Output.all(postgres.superuser_password).apply(
                     lambda values: {
                         "host": postgres.host,

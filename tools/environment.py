@@ -19,6 +19,7 @@ from tools import binaries
 from tools.build import Say, say_on_stderr
 from tools.errors import ToolError
 from tools.offline_plugins import install as offline
+from tools.offline_plugins.sdk import plugin_version
 
 _PLUGINS = {"vault": "pulumi_vault", "postgresql": "pulumi_postgresql"}
 
@@ -78,7 +79,7 @@ def plugins(home: Path) -> list[Plugin]:
     """Return the plugins that `home` holds or will be given, published ones first."""
     found = []
     for name, module in _PLUGINS.items():
-        version = offline.sdk_version(module)
+        version = plugin_version(module)
         folder = f"resource-{name}-v{version}"
         for place in dict.fromkeys((_user_home(), home)):
             executable = place / "plugins" / folder / f"pulumi-resource-{name}"
@@ -112,7 +113,7 @@ def _prepare_home(home: Path) -> Path:
             for file in plugin.path.parent.iterdir():
                 _link(folder / file.name, file)
     if missing:
-        offline.install(home / "plugins", Path(sys.executable), missing)
+        offline.install(home / "plugins", Path(sys.executable))
     return home
 
 

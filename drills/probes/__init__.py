@@ -1,0 +1,34 @@
+"""One measurement a file. `open_probes` makes those that every drill takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drills.probes.audit import Audit
+from drills.probes.base import Probe
+from drills.probes.node_health import NodeHealth
+from drills.probes.postgres_roles import PostgresRoles
+from drills.probes.postgres_sessions import PostgresSessions
+from drills.probes.raft import Raft
+from drills.probes.telemetry import Telemetry
+from drills.vault import Vault
+from infra.platform import Platform
+
+
+def open_probes(
+    platform: Platform,
+    vault: Vault,
+    to_monotonic: Callable[[float], float],
+    observe: Callable[..., Any],
+    failed: Callable[[str, str], Any],
+) -> list[Probe]:
+    """Return all probes, not started. `observe` takes a sample, `failed` a dead probe's error."""
+    return [
+        *(NodeHealth(vault, node, observe, failed) for node in vault.nodes),
+        Raft(vault, observe, failed),
+        Telemetry(vault, observe, failed),
+        PostgresRoles(platform, vault, observe, failed),
+        PostgresSessions(platform, observe, failed),
+        Audit(platform, to_monotonic, observe, failed),
+    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,13 +58,24 @@ class LocalCluster:
     # -- laying out -----------------------------------------------------------------------------
 
     def lay_out(
-        self, nodes: Sequence[Node], *, ca_pem: str, certificates: dict[str, dict[str, str]]
+        self,
+        nodes: Sequence[Node],
+        *,
+        front_port: int,
+        ca_pem: str,
+        certificates: dict[str, dict[str, str]],
     ) -> None:
         """Write configuration, certificates and keys of all nodes; nothing is started."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.ca_file.write_text(ca_pem)
         (self.folder / "audit").mkdir(exist_ok=True)
         (self.folder / "nodes.json").write_text(json.dumps([asdict(node) for node in nodes]))
+        front = {
+            "port": front_port,
+            "nodes": [node.port for node in nodes],
+            "ca_file": str(self.ca_file),
+        }
+        (self.folder / "front.json").write_text(json.dumps(front))
         for node in nodes:
             folder = self.folder / node.name
             (folder / "data").mkdir(parents=True, exist_ok=True)
@@ -172,6 +185,35 @@ telemetry {{
 
         wait_for(unsealed, f"{node} unsealing", seconds=30)
 
+    # -- the one address of the cluster --------------------------------------------------------
+
+    def _front(self) -> ServerProcess:
+        return ServerProcess("front", self.folder, str(self.folder / "front.json"))
+
+    def front_running(self) -> bool:
+        """Return whether the relay that gives the cluster one address is there."""
+        return self._front().find() is not None
+
+    def start_front(self) -> None:
+        """Start the relay and wait until it takes connections."""
+        front = self._front()
+        front.start([sys.executable, "-m", "infra.cluster.front", front.mark])
+        port = json.loads(Path(front.mark).read_text())["port"]
+
+        def listens() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            except OSError:
+                return False
+            return True
+
+        wait_for(
+            listens,
+            "the cluster's front answering",
+            seconds=15,
+            still_possible=lambda: None if front.find() else f"it died: {front.last_words()}",
+        )
+
     # -- what provisioning needs besides ----------------------------------------------------------
 
     def client(self, node: str, token: str | None = None) -> Any:
@@ -182,6 +224,7 @@ telemetry {{
 
     def stop(self) -> None:
         """Stop every node; none is left. Vault's own shutdown first, SIGKILL after 5 s."""
+        self._front().stop()
         for name in self.nodes():
             self._process(name).stop(sign=signal.SIGTERM, seconds=5)
 

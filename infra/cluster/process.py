@@ -7,10 +7,10 @@ its command line still holds the `mark` that was recorded with the pid.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +48,18 @@ class ServerProcess:
         try:
             recorded = json.loads(self.pid_file.read_text())
             process = psutil.Process(recorded["pid"])
-            if process.status() == psutil.STATUS_ZOMBIE or self.mark not in process.cmdline():
-                return None
+            deadline = time.monotonic() + 1
+            while process.status() != psutil.STATUS_ZOMBIE:
+                arguments = process.cmdline()
+                if self.mark in arguments:
+                    return process
+                # In the middle of an exec (setpriv's into postgres) it has none for a moment.
+                if arguments or time.monotonic() > deadline:
+                    return None
+                time.sleep(0.005)
         except (OSError, ValueError, KeyError, psutil.Error):
-            return None
-        return process
+            pass
+        return None
 
     def start(
         self, command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
@@ -125,14 +132,3 @@ def taken_ports(ports: list[int]) -> list[int]:
             except OSError:
                 taken.append(port)
     return taken
-
-
-def alive(pid: int) -> bool:
-    """Return whether a process with this pid exists (it may be anybody's)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

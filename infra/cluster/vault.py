@@ -10,6 +10,7 @@ import pulumi
 import pulumi_vault as vault
 
 from infra.cluster.vault_servers import VaultServers
+from infra.secret import secret
 from infra.settings import Ports
 from infra.tls import CertificateAuthority
 
@@ -32,6 +33,7 @@ class VaultCluster(pulumi.ComponentResource):
         super().__init__("rotation-drills:cluster:VaultCluster", name, None, opts)
         self.node_names = [f"vault-{index + 1}" for index in range(len(args.ports.nodes))]
         self.addresses = [f"https://127.0.0.1:{port}" for port in args.ports.nodes]
+        self.address = f"https://127.0.0.1:{args.ports.vault_front}"
         self.ca_file = str(args.state_dir / "vault" / "ca.pem")
         self.audit_dir = args.state_dir / "vault" / "audit"
         self.servers = VaultServers(
@@ -41,14 +43,15 @@ class VaultCluster(pulumi.ComponentResource):
                 {"name": node, "port": port}
                 for node, port in zip(self.node_names, args.ports.nodes, strict=True)
             ],
+            front_port=args.ports.vault_front,
             ca_pem=args.authority.ca_pem,
             certificates=args.authority.certificates,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.provisioner_token = pulumi.Output.secret(self.servers.provisioner_token)
+        self.provisioner_token = secret(self.servers.provisioner_token)
         self.provider = vault.Provider(
             f"{name}-provider",
-            address=self.addresses[0],
+            address=self.address,
             token=self.provisioner_token,
             ca_cert_file=self.ca_file,
             skip_child_token=True,  # what a child token creates dies with it

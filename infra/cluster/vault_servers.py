@@ -46,7 +46,7 @@ def _generate_root(client: Any, keys: list[str]) -> str:
 
 
 class _VaultServers(ServerProvider):
-    replace_on = ("state_dir", "nodes")
+    replace_on = ("state_dir", "nodes", "front_port")
     update_on = ("ca_pem", "certificates")
 
     def _cluster(self, props: dict[str, Any]) -> LocalCluster:
@@ -57,17 +57,22 @@ class _VaultServers(ServerProvider):
 
     def ports(self, props: dict[str, Any]) -> list[int]:
         nodes = self._nodes(props)
-        return [port for node in nodes for port in (node.port, node.cluster_port)]
+        own = [port for node in nodes for port in (node.port, node.cluster_port)]
+        return [*own, int(props["front_port"])]
 
     def _lay_out(self, props: dict[str, Any]) -> LocalCluster:
         cluster = self._cluster(props)
         cluster.lay_out(
-            self._nodes(props), ca_pem=props["ca_pem"], certificates=props["certificates"]
+            self._nodes(props),
+            front_port=int(props["front_port"]),
+            ca_pem=props["ca_pem"],
+            certificates=props["certificates"],
         )
         return cluster
 
     def provision(self, props: dict[str, Any]) -> dict[str, Any]:
         cluster = self._lay_out(props)
+        cluster.start_front()
         keys, root = cluster.initialise(shares=SHARES, threshold=THRESHOLD)
         client = cluster.client(cluster.nodes()[0], root)
         return {"unseal_keys": keys, "provisioner_token": _mint_provisioner(client)}
@@ -77,7 +82,7 @@ class _VaultServers(ServerProvider):
 
     def ailments(self, props: dict[str, Any]) -> list[str]:
         cluster = self._cluster(props)
-        found = []
+        found = [] if cluster.front_running() else ["the cluster's front is not running"]
         for name in cluster.nodes():
             if not cluster.running(name):
                 found.append(f"{name} is not running")
@@ -103,6 +108,7 @@ class _VaultServers(ServerProvider):
 
     def mend(self, props: dict[str, Any]) -> dict[str, Any]:
         cluster = self._lay_out(props)
+        cluster.start_front()
         keys = list(props["unseal_keys"])
         for name in cluster.nodes():
             cluster.start(name)
@@ -138,6 +144,7 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
         *,
         state_dir: str,
         nodes: list[dict[str, Any]],
+        front_port: int,
         ca_pem: pulumi.Input[str],
         certificates: pulumi.Input[dict[str, dict[str, str]]],
         opts: pulumi.ResourceOptions | None = None,
@@ -145,6 +152,7 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
         props = {
             "state_dir": state_dir,
             "nodes": nodes,
+            "front_port": front_port,
             "ca_pem": ca_pem,
             "certificates": certificates,
             "unseal_keys": None,

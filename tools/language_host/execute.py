@@ -34,11 +34,11 @@ def _run(job: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
     sys.argv = [job["program"], *job["args"]]
     if job["pwd"]:
         os.chdir(job["pwd"])
-    loop.run_until_complete(
-        pulumi.runtime.run_in_stack(
-            lambda: runpy.run_path(job["program"], run_name="__main__") and None
-        )
-    )
+
+    def program() -> None:
+        runpy.run_path(job["program"], run_name="__main__")
+
+    loop.run_until_complete(pulumi.runtime.run_in_stack(program))
 
 
 def main() -> int:

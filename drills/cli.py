@@ -1,0 +1,244 @@
+"""The `drill` command. Exit status: 0 pass, 99 a bound was broken, 3 inconclusive, 4 aborted by a
+safeguard, 5 a fault could not be undone, 2 bad input or set-up, 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from drills.definition import DefinitionError, catalog, find_drill
+from drills.errors import SetupError, VaultRefused, VaultUnreachable
+from drills.record import RecordError
+from infra.cluster.process import ProcessError
+from tools.environment import find_root, pulumi_exports
+from tools.environment import plugins as pulumi_plugins
+from tools.errors import ToolError
+
+app = typer.Typer(
+    name="drill",
+    help="Drills that prove applications survive every way a Vault credential can go.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+tools_app = typer.Typer(help="The programs that the drills stand on.", no_args_is_help=False)
+app.add_typer(tools_app, name="tools", invoke_without_command=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack.")]
+
+#: Errors that a user can mend: one line, exit status 2.
+_MENDABLE = (
+    DefinitionError,
+    ProcessError,
+    RecordError,
+    SetupError,
+    ToolError,
+    VaultRefused,
+    VaultUnreachable,
+)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+# -- tools -------------------------------------------------------------------------------------------
+
+
+def _tool_rows(*, install: bool) -> list[dict[str, str]]:
+    from tools import binaries, postgres  # noqa: PLC0415 - `drill --help` needs none of it
+
+    rows = []
+    for name in binaries.TOOLS:
+        found = binaries.resolve(name, install=install)
+        path = str(found.path)
+        rows.append({"name": name, "version": found.version, "source": found.source, "path": path})
+    server = postgres.resolve()
+    rows.append(
+        {
+            "name": "postgres",
+            "version": server.version,
+            "source": server.source,
+            "path": str(server.bin_dir),
+        }
+    )
+    rows += [
+        {
+            "name": f"plugin {plugin.name}",
+            "version": plugin.version,
+            "source": plugin.source,
+            "path": str(plugin.path),
+        }
+        for plugin in pulumi_plugins(find_root() / ".state" / "pulumi-home")
+    ]
+    return rows
+
+
+def _show_tools(rows: list[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['name']:<18} {row['version']:<10} {row['source']:<20} {row['path']}")
+
+
+@tools_app.callback(invoke_without_command=True)
+def tools(context: typer.Context, as_json: Json = False) -> None:
+    """List each tool, its version and where it comes from."""
+    if context.invoked_subcommand is None:
+        _show_tools(_tool_rows(install=False), as_json)
+
+
+@tools_app.command("install")
+def tools_install(as_json: Json = False) -> None:
+    """Fetch or build every tool that is missing (minutes, once)."""
+    rows = _tool_rows(install=True)
+    pulumi_exports(find_root())
+    _show_tools(rows, as_json)
+
+
+@app.command("env")
+def env(as_json: Json = False) -> None:
+    """Print the exports with which plain `pulumi …` works: eval "$(drill env)"."""
+    exports = pulumi_exports(find_root())
+    if as_json:
+        _print_json(exports)
+        return
+    for name, value in exports.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+# -- drills ------------------------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_drills(as_json: Json = False) -> None:
+    """List the drills of the catalog, and what each catches."""
+    drills = catalog()
+    if as_json:
+        _print_json([drill.model_dump() for drill in drills])
+        return
+    width = max(len(drill.drill) for drill in drills)
+    for drill in drills:
+        print(f"{drill.drill:<{width}}  {drill.phases.total:>4.0f} s  {drill.catches}")
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="A drill of the catalog, or a drill file.")],
+    pool: Annotated[str, typer.Option(help="The client's pool.")] = "lease-aware",
+    stack: Stack = "dev",
+    as_json: Json = False,
+) -> None:
+    """Run one drill under load, judge it, and end with the verdict's exit status."""
+    from drills.runner import Run  # noqa: PLC0415 - `drill list` needs none of it
+    from drills.stack import load_platform  # noqa: PLC0415
+    from loadtests.pools import POOLS  # noqa: PLC0415
+
+    drill = find_drill(name)
+    if pool not in POOLS:
+        raise SetupError(f"--pool: there is no pool {pool!r}; known: {', '.join(sorted(POOLS))}")
+    root = find_root()
+    platform = load_platform(stack, root)
+    verdict, path = Run(drill, platform, pool=pool, runs_dir=root / "runs", say=_say).execute()
+    _show_verdict(verdict, path, as_json)
+    raise typer.Exit(verdict.exit)
+
+
+def _show_verdict(verdict: Any, path: Path, as_json: bool) -> None:
+    if as_json:
+        print(verdict.model_dump_json(indent=2))
+        return
+    from drills.report import terminal  # noqa: PLC0415
+
+    terminal.show(verdict, path, console=Console())
+
+
+RunPath = Annotated[Path, typer.Argument(help="A run folder, its name, or `latest`.")]
+
+
+def _run_folder(run_path: Path) -> Path:
+    for path in (run_path, find_root() / "runs" / run_path):
+        if (path / "run.json").exists():
+            return path.resolve()
+    raise SetupError(f"{run_path}: no such run (no run.json there, nor in runs/{run_path})")
+
+
+@app.command()
+def judge(run_path: RunPath = Path("latest"), as_json: Json = False) -> None:
+    """Judge a run again from its folder alone; write verdict, JUnit file and report anew."""
+    from drills.judge import judge_folder  # noqa: PLC0415
+
+    path = _run_folder(run_path)
+    verdict = judge_folder(path)
+    _show_verdict(verdict, path, as_json)
+    raise typer.Exit(verdict.exit)
+
+
+@app.command()
+def report(run_path: RunPath = Path("latest"), as_json: Json = False) -> None:
+    """Write the report of a run anew and print where it is."""
+    from drills.judge import judge_folder  # noqa: PLC0415
+
+    path = _run_folder(run_path)
+    judge_folder(path)
+    place = path / "report.html"
+    if as_json:
+        _print_json({"report": place, "bytes": place.stat().st_size})
+    else:
+        print(place)
+
+
+@app.command()
+def recover(stack: Stack = "dev", as_json: Json = False) -> None:
+    """Undo what a run that died left behind; exit 5 if that fails."""
+    from drills.runner import recover as undo_left_over  # noqa: PLC0415
+    from drills.stack import load_platform  # noqa: PLC0415
+
+    problems = undo_left_over(load_platform(stack, find_root()), say=_say)
+    if as_json:
+        _print_json({"problems": problems})
+    for problem in problems:
+        _say(problem)
+    raise typer.Exit(5 if problems else 0)
+
+
+#: The base of typer's usage errors. It bundles its own click, of which this is the public end.
+_USAGE_ERROR = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are one line and exit status 2."""
+    _exit(lambda: app(standalone_mode=False))
+
+
+def _exit(command: Callable[[], Any]) -> None:
+    try:
+        status = command()
+    except (typer.Abort, KeyboardInterrupt):
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    except _MENDABLE as error:
+        _say(f"drill: {' '.join(str(error).split())}")
+        status = 2
+    except _USAGE_ERROR as error:
+        _say(f"drill: {error}")
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,56 @@
+"""What must be true before a drill may touch a stack. Each refusal is one line, exit status 2."""
+
+from __future__ import annotations
+
+from drills.definition import Drill
+from drills.errors import SetupError, VaultRefused, VaultUnreachable
+from drills.faults.base import Scene
+from drills.undo import UndoLog
+from infra.platform import Platform
+
+
+def check_allowed(platform: Platform, drill: Drill) -> None:
+    """Refuse a stack that does not allow drills, or has no such service."""
+    if not platform.drills.allowed:
+        raise SetupError(
+            f"stack {platform.stack} does not allow drills: set drills:allowed to true in "
+            f"Pulumi.{platform.stack}.yaml and run `pulumi up`, or take another stack"
+        )
+    try:
+        platform.service(drill.load.service)
+    except KeyError as error:
+        raise SetupError(f"{drill.drill}.yaml: load.service: {error.args[0]}") from None
+
+
+def check_left_over(undo_log: UndoLog) -> None:
+    """Refuse while a fault of an earlier run stands."""
+    pending = undo_log.pending()
+    if pending:
+        listed = ", ".join(f"{entry.fault} of {entry.run}" for entry in pending)
+        raise SetupError(f"a fault was left behind ({listed}): run `drill recover` first")
+
+
+def check_healthy(scene: Scene) -> None:
+    """Refuse a cluster that is not whole: a drill must not be the second failure."""
+    for node in scene.vault.nodes:
+        status = scene.vault.health(node)
+        if status not in {200, 429, 473}:
+            meaning = {None: "does not answer", 503: "is sealed", 501: "is not initialised"}
+            raise SetupError(
+                f"{node} {meaning.get(status, f'answers {status} to sys/health')}: "
+                f"run `pulumi up --stack {scene.platform.stack}`, which brings nodes back"
+            )
+    try:
+        state = scene.vault.call("GET", "sys/storage/raft/autopilot/state", seconds=5)["data"]
+    except VaultRefused as error:
+        raise SetupError(
+            f"the drill operator's token is refused ({error}): run `pulumi up`"
+        ) from None
+    except VaultUnreachable as error:
+        raise SetupError(f"the cluster has no leader ({error}): run `pulumi up`") from None
+    voters = len(state.get("voters") or [])
+    if not state.get("healthy") or voters != len(scene.vault.nodes):
+        raise SetupError(
+            f"{voters} of {len(scene.vault.nodes)} nodes vote, or one is unhealthy: "
+            "wait until autopilot calls the cluster healthy"
+        )

@@ -1,0 +1,347 @@
+"""Runs one drill: preflight, load, phases, fault, undo, settling, verdict.
+
+Whatever happens in between (a fault that fails, a safeguard, Ctrl-C), the fault is undone and
+verified, the load is stopped, and the run is judged from its folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from drills import preflight, settle
+from drills.database import Database
+from drills.definition import Drill
+from drills.errors import SetupError
+from drills.faults.base import Fault, Scene
+from drills.faults.registry import make
+from drills.judge import Verdict, judge_folder
+from drills.load import LoadProcesses
+from drills.probes import open_probes
+from drills.probes.base import Probe
+from drills.record import RunFolder
+from drills.redact import Secrets
+from drills.safeguards import Watch
+from drills.undo import Pending, UndoLog, only_drill
+from drills.vault import Vault
+from infra.cluster.driver import open_cluster
+from infra.platform import Platform
+
+_GUARDED = {"baseline", "fault"}
+Say = Callable[[str], None]
+
+
+class _Ended(Exception):  # noqa: N818 - it ends the phases; what it says is the outcome
+    """The phases end here: interrupted, or aborted by a safeguard."""
+
+
+@dataclass
+class _Signals:
+    """Ctrl-C and SIGTERM as a flag, so that no step is torn in the middle."""
+
+    received: int | None = None
+
+    def __enter__(self) -> _Signals:
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = self.received or number
+
+
+def open_scene(platform: Platform, secrets: Secrets, observe: Callable[..., Any]) -> Scene:
+    """Return what faults may reach, with the platform's own secrets made known for redaction."""
+    secrets.add("token", platform.vault.operator_token.get_secret_value())
+    secrets.add("password", platform.postgres.observer_password.get_secret_value())
+    for key in platform.vault.unseal_keys:
+        secrets.add("unseal-key", key.get_secret_value())
+    for service in platform.services:
+        secrets.add("secret-id", service.auth.secret_id.get_secret_value())
+    return Scene(
+        platform=platform,
+        cluster=open_cluster(platform),
+        vault=Vault(platform),
+        database=Database(platform),
+        secrets=secrets,
+        observe=observe,
+    )
+
+
+class Run:
+    """One run of one drill against one stack."""
+
+    def __init__(
+        self, drill: Drill, platform: Platform, *, pool: str, runs_dir: Path, say: Say
+    ) -> None:
+        self._drill = drill
+        self._platform = platform
+        self._pool = pool
+        self._runs_dir = runs_dir
+        self._say = say
+        self._secrets = Secrets()
+        self._undo_log = UndoLog(platform.drills.state_dir)
+        self._signals = _Signals()
+        self._standing: list[tuple[Fault[Any], Pending]] = []
+        self._watched = False
+
+    def execute(self) -> tuple[Verdict, Path]:
+        """Run to the verdict; return it and the run folder.
+
+        Raises `SetupError` when preflight refuses; there is no run folder then. Any other failure
+        of the harness is recorded as `failed`, and judged inconclusive.
+        """
+        preflight.check_allowed(self._platform, self._drill)
+        faults = [
+            make(name, params, where=f"{self._drill.drill}.yaml: ")
+            for name, params in self._drill.faults
+        ]
+        with only_drill(self._platform.drills.state_dir), self._signals:
+            preflight.check_left_over(self._undo_log)
+            scene = open_scene(self._platform, self._secrets, lambda *_a, **_k: None)
+            try:
+                preflight.check_healthy(scene)
+                return self._record(faults)
+            finally:
+                scene.vault.close()
+                scene.database.close()
+
+    # -- the run folder ---------------------------------------------------------------------------
+
+    def _record(self, faults: list[Fault[Any]]) -> tuple[Verdict, Path]:
+        redact = self._secrets.redact
+        with RunFolder.create(self._runs_dir, self._drill.drill, redact=redact) as folder:
+            self._folder = folder
+            self._scene = open_scene(self._platform, self._secrets, folder.sample)
+            self._watch = Watch(self._drill.safeguards, folder.path / "requests.jsonl")
+            self._write_run()
+            folder.event("run-started")
+            self._say(f"run {folder.run}: {self._drill.title}")
+            outcome, error = "completed", None
+            try:
+                outcome = self._load_and_faults(faults)
+            except _Ended as ended:
+                outcome = str(ended)
+            except Exception as failure:  # noqa: BLE001 - recorded, and judged inconclusive
+                outcome, error = "failed", f"{type(failure).__name__}: {failure}"
+                self._say(redact(f"the harness failed: {error}"))
+            finally:
+                self._scene.vault.close()
+                self._scene.database.close()
+            if any(not fault["verified"] for fault in self._undone):
+                outcome = "undo-failed"
+            folder.event("run-ended", outcome=outcome, error=error)
+        self._scan()
+        return judge_folder(folder.path), folder.path
+
+    def _write_run(self) -> None:
+        service = self._platform.service(self._drill.load.service)
+        postgres = self._platform.postgres
+        self._undone: list[dict[str, Any]] = []
+        self._anchor = {"monotonic": time.monotonic(), "unix": time.time()}
+        self._folder.write_json(
+            "run.json",
+            {
+                "run": self._folder.run,
+                "drill": self._drill.model_dump(),
+                "stack": self._platform.stack,
+                "pool": self._pool,
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "anchor": self._anchor,
+                "versions": self._versions(),
+                "platform": {
+                    "service": service.name,
+                    "role": service.role,
+                    "default_ttl_seconds": service.default_ttl_seconds,
+                    "max_ttl_seconds": service.max_ttl_seconds,
+                    "nodes": list(self._scene.vault.nodes),
+                    "postgres": f"{postgres.host}:{postgres.port}",
+                },
+            },
+        )
+
+    def _versions(self) -> dict[str, str]:
+        vault = self._scene.vault.call("GET", "sys/health?standbyok=true", seconds=5)
+        return {
+            "rotation-drills": version("rotation-drills"),
+            "vault": str(vault.get("version", "unknown")),
+            "postgres": self._scene.database.server_version(),
+            "psycopg": version("psycopg"),
+            "psycopg-pool": version("psycopg-pool"),
+            "locust": version("locust"),
+        }
+
+    def _scan(self) -> None:
+        """Search all that was written for every secret that was handled; the last sample."""
+        files = [path for path in sorted(self._folder.path.iterdir()) if path.is_file()]
+        hits = self._secrets.scan(files)
+        with RunFolder(self._folder.path, redact=self._secrets.redact) as folder:
+            folder.sample("secrets", handled=len(self._secrets), hits=hits)
+
+    # -- load, phases, faults -------------------------------------------------------------------
+
+    def _load_and_faults(self, faults: list[Fault[Any]]) -> str:
+        service = self._drill.load
+        load = LoadProcesses(self._platform, service, self._pool, self._folder.path, self._secrets)
+        with self._probing():
+            try:
+                self._say(f"starting {service.pools} {self._pool} pools and {service.users} users")
+                load.start(waiting=self._stop_if_signalled)
+                self._folder.event("load-started")
+                self._go_through(faults, load)
+            finally:
+                # In this order: nothing that fails here may keep the fault from being undone.
+                try:
+                    self._undo_all()
+                finally:
+                    self._folder.event("load-ended", exit=load.stop_locust())
+                    load.stop()
+            settle.settle(self._scene)
+        return "completed"
+
+    @contextlib.contextmanager
+    def _probing(self) -> Iterator[None]:
+        def observe(probe: str, **fields: Any) -> None:
+            self._folder.sample(probe, **fields)
+            if probe == "node_health":
+                self._watch.node_health(**fields)
+
+        def failed(probe: str, error: str) -> None:
+            self._folder.event("probe-failed", probe=probe, error=error)
+
+        offset = self._anchor["monotonic"] - self._anchor["unix"]
+        probes: list[Probe] = open_probes(
+            self._platform, self._scene.vault, lambda unix: unix + offset, observe, failed
+        )
+        try:
+            for probe in probes:
+                probe.start()
+            yield
+        finally:
+            for probe in probes:
+                probe.stop()
+
+    def _go_through(self, faults: list[Fault[Any]], load: LoadProcesses) -> None:
+        for phase, seconds in self._drill.phases.items():
+            if phase == "baseline":
+                self._watch.begin()
+            self._watched = phase in _GUARDED and bool(self._drill.safeguards)
+            started = self._folder.event("phase-started", phase=phase)
+            self._say(f"{phase}: {seconds:g} s")
+            if phase == "fault":
+                for fault in faults:
+                    self._inject(fault)
+            self._pass_time(started + seconds, load)
+            if phase == "fault":
+                self._undo_all()
+            self._folder.event("phase-ended", phase=phase)
+
+    def _pass_time(self, until: float, load: LoadProcesses) -> None:
+        pause = threading.Event()
+        while (left := until - time.monotonic()) > 0:
+            self._stop_if_signalled()
+            ended = load.ended()
+            if ended:
+                raise SetupError(f"the load is gone: {ended}")
+            self._stop_if_breached()
+            pause.wait(min(left, 0.1))
+        self._stop_if_signalled()
+
+    def _stop_if_signalled(self) -> None:
+        if self._signals.received is not None:
+            name = signal.Signals(self._signals.received).name
+            self._folder.event("interrupted", signal=name)
+            self._say(f"{name}: undoing what was injected")
+            raise _Ended("interrupted")
+
+    def _stop_if_breached(self) -> None:
+        breach = self._watch.breach() if self._watched else None
+        if breach:
+            self._folder.event(
+                "safeguard-triggered",
+                safeguard=breach.safeguard,
+                observed=breach.observed,
+                limit=breach.limit,
+            )
+            self._say(f"safeguard {breach.safeguard}: {breach.observed} is over {breach.limit}")
+            raise _Ended("aborted")
+
+    def _inject(self, fault: Fault[Any]) -> None:
+        self._stop_if_signalled()
+        record = fault.prepare(self._scene)
+        params = fault.params.model_dump()
+        pending = Pending(self._folder.run, fault.name, params, record)
+        self._undo_log.add(pending)  # on disk before anything is touched
+        self._standing.append((fault, pending))
+        self._folder.event("fault-injecting", fault=fault.name, params=params)
+        fault.inject(self._scene, record)
+        self._folder.event("fault-injected", fault=fault.name)
+        self._say(f"injected {fault.name} {record}")
+
+    def _undo_all(self) -> None:
+        """Undo what stands, last one first; each is tried whatever becomes of the others."""
+        while self._standing:
+            fault, pending = self._standing.pop()
+            self._folder.event("fault-undoing", fault=fault.name)
+            problems = undo(fault, pending, self._scene)
+            if not problems:
+                self._undo_log.remove(pending)
+            verified = not problems
+            self._undone.append({"fault": fault.name, "verified": verified})
+            self._folder.event(
+                "fault-undone", fault=fault.name, verified=verified, problems=problems
+            )
+            for problem in problems:
+                self._say(
+                    self._secrets.redact(f"{problem}; by hand: {fault.by_hand(pending.record)}")
+                )
+
+
+def undo(fault: Fault[Any], pending: Pending, scene: Scene) -> list[str]:
+    """Undo and verify one fault; return the problems, one line each. Never raises."""
+    try:
+        fault.undo(scene, pending.record)
+        return fault.verify(scene, pending.record)
+    except Exception as error:  # noqa: BLE001 - told to the user, with the way to do it by hand
+        return [f"{fault.name} could not be undone: {type(error).__name__}: {error}"]
+
+
+def recover(platform: Platform, *, say: Say) -> list[str]:
+    """Undo what a dead run left behind; return the problems. Raises `SetupError` while it runs."""
+    log = UndoLog(platform.drills.state_dir)
+    secrets = Secrets()
+    problems: list[str] = []
+    with only_drill(platform.drills.state_dir):
+        pending = log.pending()
+        if not pending:
+            say("nothing was left behind")
+            return []
+        scene = open_scene(platform, secrets, lambda *_a, **_k: None)
+        try:
+            for entry in reversed(pending):
+                fault = make(entry.fault, entry.params)
+                found = undo(fault, entry, scene)
+                if found:
+                    by_hand = fault.by_hand(entry.record)
+                    problems += [secrets.redact(f"{line}; by hand: {by_hand}") for line in found]
+                else:
+                    log.remove(entry)
+                    say(f"undid {entry.fault} of {entry.run}")
+        finally:
+            scene.vault.close()
+            scene.database.close()
+    return problems
