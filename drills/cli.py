@@ -55,7 +55,7 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-# -- tools -------------------------------------------------------------------------------------------
+# -- tools ----------------------------------------------------------------------
 
 
 def _tool_rows(*, install: bool) -> list[dict[str, str]]:
@@ -121,7 +121,7 @@ def env(as_json: Json = False) -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-# -- drills ------------------------------------------------------------------------------------------
+# -- drills ----------------------------------------------------------------------
 
 
 @app.command("list")
@@ -217,7 +217,7 @@ def recover(stack: Stack = "dev", as_json: Json = False) -> None:
 
 
 #: The base of typer's usage errors. It bundles its own click, of which this is the public end.
-_USAGE_ERROR = next(
+_USAGE_ERROR: type[Exception] = next(  # type: ignore[assignment]
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 

@@ -9,7 +9,7 @@ import psycopg
 
 from infra.platform import Platform
 
-#: How Vault names dynamic roles by default: v-<display name>-<role, 8 characters>-<20 random>-<time>
+#: How Vault names dynamic roles by default: v-<display name>-<role, 8 characters>-<random>-<time>
 #: (vault: plugins/database/postgresql, defaultUserNameTemplate).
 _DYNAMIC = r"^v-.*-[A-Za-z0-9]{20}-[0-9]{10}$"
 

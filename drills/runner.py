@@ -40,7 +40,7 @@ _GUARDED = {"baseline", "fault"}
 Say = Callable[[str], None]
 
 
-class _Ended(Exception):  # noqa: N818 - it ends the phases; what it says is the outcome
+class _Ended(Exception):
     """The phases end here: interrupted, or aborted by a safeguard."""
 
 

@@ -65,7 +65,7 @@ class ServerProvider(ResourceProvider):
                 CheckFailure(
                     self.key,
                     f"port {port} on 127.0.0.1 is taken by another process: end that, or set "
-                    f"rotation-drills:{self.key} in the stack's Pulumi.<stack>.yaml to a free range",
+                    f"rotation-drills:{self.key} in Pulumi.<stack>.yaml to a free range",
                 )
                 for port in taken_ports(self.ports(news))
             ]

@@ -32,8 +32,8 @@ def _accept(bin_dir: Path, source: Literal["environment", "PATH"]) -> PostgresBi
     missing = [name for name in _NEEDED if not os.access(bin_dir / name, os.X_OK)]
     if missing:
         raise ToolError(
-            f"postgres: {bin_dir} has no {', '.join(missing)}: set {VARIABLE} to a folder that has, "
-            f"or {VARIABLE}=bundled"
+            f"postgres: {bin_dir} has no {', '.join(missing)}: "
+            f"set {VARIABLE} to a folder that has, or {VARIABLE}=bundled"
         )
     version = _ask_version(bin_dir)
     if int(version.split(".", maxsplit=1)[0]) < OLDEST:

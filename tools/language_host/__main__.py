@@ -57,12 +57,12 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
 
-    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Take the engine's address, where it is given here rather than as an argument."""
         self._engine = request.engine_address or self._engine
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Name the plugins of the packages that are installed beside the program."""
         packages = [
             plugin_pb2.PackageDependency(name=name, kind="resource", version=version, server=server)
@@ -70,7 +70,7 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
         ]
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Run the program to its end; `bail` says that it has reported its own failure."""
         entry = Path(request.info.program_directory, request.info.entry_point)
         job = {
@@ -108,17 +108,17 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(error=f"the program ended with status {program.returncode}")
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Tell the version, which is the SDK's."""
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
-    def About(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def About(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Tell which Python runs programs."""
         return language_pb2.AboutResponse(
             executable=_interpreter(request.info), version=sys.version.split()[0]
         )
 
-    def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802
         """List what is installed beside the program."""
         named = {item.name: item.version for item in metadata.distributions()}
         return language_pb2.GetProgramDependenciesResponse(
@@ -128,17 +128,17 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
             ]
         )
 
-    def InstallDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def InstallDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Say that `make setup` installs them: a lock file with hashes is not pip's business."""
         yield language_pb2.InstallDependenciesResponse(
             stdout=b"dependencies are installed by `make setup`, from requirements.txt\n"
         )
 
-    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Ask nothing."""
         return language_pb2.RuntimeOptionsResponse()
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Interrupt the programs that run."""
         self.interrupt()
         return empty_pb2.Empty()

@@ -1,4 +1,4 @@
-"""Runs one Pulumi program; the job comes as JSON on standard input. Exit 32: failed, and said so."""
+"""Runs one Pulumi program; the job is JSON on standard input. Exit 32: failed, and said so."""
 
 from __future__ import annotations
 
