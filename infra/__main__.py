@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import pulumi
+import pulumi_vault as vault
 
-# Run as a program, this folder comes first on sys.path, where infra/platform.py would pass for
-# the standard library's `platform`.
-sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
-
-import pulumi  # noqa: E402
-import pulumi_vault as vault  # noqa: E402
-
-from infra import outputs, settings  # noqa: E402
-from infra.cluster.vault import VaultCluster, VaultClusterArgs  # noqa: E402
-from infra.database_engine import DatabaseEngine, DatabaseEngineArgs  # noqa: E402
-from infra.drill_operator import DrillOperator  # noqa: E402
-from infra.fault_proxy import FaultProxy  # noqa: E402
-from infra.guardrails import Guardrails  # noqa: E402
-from infra.postgres import Postgres, PostgresArgs  # noqa: E402
-from infra.service import Service, ServiceArgs  # noqa: E402
-from infra.tls import CertificateAuthority  # noqa: E402
+from infra import outputs, settings
+from infra.cluster.vault import VaultCluster, VaultClusterArgs
+from infra.database_engine import DatabaseEngine, DatabaseEngineArgs
+from infra.drill_operator import DrillOperator
+from infra.fault_proxy import FaultProxy
+from infra.guardrails import Guardrails
+from infra.postgres import Postgres, PostgresArgs
+from infra.service import Service, ServiceArgs
+from infra.tls import CertificateAuthority
 
 config = settings.load()
 state_dir = settings.state_dir()

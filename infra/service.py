@@ -103,7 +103,7 @@ class Service(pulumi.ComponentResource):
                 pulumi.Output.all(postgres.superuser_password).apply(
                     lambda values: {
                         "host": postgres.host,
-                        "port": postgres.port,
+                        "port": str(postgres.port),  # Pulumi's numbers come back as floats
                         "user": SUPERUSER,
                         "password": values[0],
                         "dbname": DATABASE,

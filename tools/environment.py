@@ -123,9 +123,9 @@ def _prepare_bin(bin_dir: Path, pulumi: Path) -> None:
     host = shutil.which("pulumi-language-python") if pulumi.parent != bin_dir else None
     beside = pulumi.parent / "pulumi-language-python"
     if not beside.exists() and (host is None or Path(host).parent == bin_dir):
-        script = f'#!/bin/sh\nexec {python} -u -m tools.language_host "$@"\n'
+        script = f'#!/bin/sh\nexec {python} -Pu -m tools.language_host "$@"\n'
         _write_script(bin_dir / "pulumi-language-python", script)
-    dynamic = f'#!/bin/sh\nexec {python} -u -m pulumi.dynamic "$@"\n'
+    dynamic = f'#!/bin/sh\nexec {python} -Pu -m pulumi.dynamic "$@"\n'
     if not (pulumi.parent / "pulumi-resource-pulumi-python").exists():
         _write_script(bin_dir / "pulumi-resource-pulumi-python", dynamic)
 

@@ -89,7 +89,7 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
             "secret_keys": list(request.configSecretKeys),
         }
         program = subprocess.Popen(
-            [_interpreter(request.info), "-u", "-m", "tools.language_host.execute"],
+            [_interpreter(request.info), "-Pu", "-m", "tools.language_host.execute"],
             stdin=subprocess.PIPE,
             text=True,
             cwd=request.pwd or None,
