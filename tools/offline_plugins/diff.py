@@ -72,9 +72,7 @@ def equal(spec: Spec, name: str, kind: Type, old: Any, new: Any) -> bool:
     return type(old) is type(new) and bool(old == new)
 
 
-def _compare(
-    spec: Spec, kind: Type, old: Any, new: Any, path: Path, changes: list[Change]
-) -> None:
+def _compare(spec: Spec, kind: Type, old: Any, new: Any, path: Path, changes: list[Change]) -> None:
     name = ".".join(part for part in path if isinstance(part, str))
     if name in spec.write_only or (new is None and name in spec.computed):
         return

@@ -40,8 +40,7 @@ def is_offline(plugin_dir: Path) -> bool:
 def _write(folder: Path, package: str, version: str, python: Path) -> None:
     executable = f"pulumi-resource-{package}"
     script = (
-        "#!/bin/sh\n"
-        f"exec {shlex.quote(str(python))} -P -m tools.offline_plugins.{package} \"$@\"\n"
+        f'#!/bin/sh\nexec {shlex.quote(str(python))} -P -m tools.offline_plugins.{package} "$@"\n'
     )
     marker = f"The offline stand-in for {executable} v{version}.\n"
     if (folder / executable).exists() and (folder / executable).read_text() == script:

@@ -49,9 +49,7 @@ class Kind(Protocol):
     def read(self, identifier: str, olds: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
         """What is there now, None when it is gone; `olds` is empty for an import."""
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Change it in place; raises ResourceError, and then the old state may be half changed."""
 
     def delete(self, identifier: str, olds: dict[str, Any]) -> None:
@@ -121,9 +119,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
         olds, news = wire.decode(request.olds).values, wire.decode(request.news).values
         names = sorted(
-            name
-            for name in {*olds, *news} - _ENGINE_OPTIONS
-            if olds.get(name) != news.get(name)
+            name for name in {*olds, *news} - _ENGINE_OPTIONS if olds.get(name) != news.get(name)
         )
         changed = provider_pb2.DiffResponse.DiffChanges
         return provider_pb2.DiffResponse(
@@ -266,9 +262,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             _fail(context, error)
 
 
-def _sealed(
-    schema: sdk.Schema, spec: Spec, values: dict[str, Any], secrets: set[wire.Path]
-) -> Any:
+def _sealed(schema: sdk.Schema, spec: Spec, values: dict[str, Any], secrets: set[wire.Path]) -> Any:
     """Properties with every secret wrapped: the SDK's, the type's, and those that came in as one."""
     paths: set[wire.Path] = {(name,) for name in schema.secrets if name in values}
     for dotted in spec.secrets:

@@ -18,7 +18,8 @@ class Spec:
     `defaults` are the ones that go into the inputs. `computed` inputs keep what the server says when
     the program leaves them out. `absent` are properties of the SDK that the published plugin of
     that version doesn't have. `write_only` values are sent and never kept. `secrets` are nested
-    properties that are always secret; the top-level ones the SDK knows.
+    properties that are always secret; the top-level ones the SDK knows. Types on the newer plugin
+    framework leave nulls, some their id too, out of their outputs (`omits_nulls`, `omits_id`).
     """
 
     token: str
@@ -31,6 +32,7 @@ class Spec:
     write_only: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
     omits_nulls: bool = False
+    omits_id: bool = False
     same: Callable[[str, Any, Any], bool] | None = None
 
 

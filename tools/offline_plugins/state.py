@@ -13,7 +13,7 @@ from tools.offline_plugins.wire import DEFAULTS, META, UNKNOWN, Path, without_in
 
 def shape(schema: Schema, spec: Spec, identifier: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Every output of the type, coerced to its declared type; sets in order; the id among them."""
-    outputs: dict[str, Any] = {"id": identifier}
+    outputs: dict[str, Any] = {} if spec.omits_id else {"id": identifier}
     if META in raw:
         outputs[META] = raw[META]
     for name, kind in schema.outputs.items():
@@ -40,7 +40,9 @@ def coerce(kind: Type, value: Any, path: Path = (), spec: Spec | None = None) ->
             return sorted(items, key=str)
         return items
     if isinstance(kind, MapOf) and isinstance(value, Mapping):
-        return {name: coerce(kind.element, item) for name, item in value.items() if name != DEFAULTS}
+        return {
+            name: coerce(kind.element, item) for name, item in value.items() if name != DEFAULTS
+        }
     if isinstance(kind, Object) and isinstance(value, Mapping):
         return {
             name: None

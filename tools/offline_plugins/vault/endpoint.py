@@ -81,9 +81,7 @@ class EndpointKind:
         state = self.gather(identifier, olds or self.imported(identifier))
         return None if state is None else (identifier, state)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Write what is wanted, and empty values for what is wanted no more."""
         self.write(self.path({**self.parts(identifier), **news}), self.body(news, olds), news)
         return self.known(identifier, news)

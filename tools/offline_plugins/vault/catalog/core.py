@@ -89,6 +89,7 @@ TYPES = (
         identifier="missing ID",
         compare=sets("absoluteRateLimitExemptPaths rateLimitExemptPaths"),
         omits_nulls=True,
+        omits_id=True,
         on_delete={
             "absolute_rate_limit_exempt_paths": [],
             "enable_rate_limit_audit_logging": False,

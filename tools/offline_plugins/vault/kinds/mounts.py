@@ -58,9 +58,7 @@ class MountKind(EndpointKind):
         self.write(f"sys/mounts/{path}", {**body, "config": config}, inputs)
         return path, self.known(path, inputs)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Move it when its path has changed, then tune it."""
         path = str(news.get("path") or identifier).strip("/")
         here = str(olds.get("path") or identifier).strip("/")
@@ -133,9 +131,7 @@ class AuthKind(MountKind):
             self.client.delete(f"sys/auth/{path}", namespace=inputs.get("namespace"))
             raise
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Move, then tune."""
         here = str(olds.get("path") or identifier).strip("/")
         path = str(news.get("path") or here).strip("/")

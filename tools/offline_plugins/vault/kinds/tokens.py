@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -61,9 +62,7 @@ class TokenKind(EndpointKind):
             state = self.gather(identifier, olds)
         return None if state is None else (identifier, state)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Only the renewal settings can change, and Vault doesn't hold them."""
         secret = {n: olds.get(n) for n in ("clientToken", "wrappedToken", "wrappingAccessor")}
         return self.known(identifier, {**news, **secret})
@@ -105,9 +104,8 @@ def _moment(text: Any) -> datetime | None:
     """Vault's time stamps have nanoseconds, which Python's can't hold."""
     if not text:
         return None
-    whole, _, rest = str(text).partition(".")
-    zone = rest.lstrip("0123456789") if rest else ""
-    return datetime.fromisoformat((whole + zone).replace("Z", "+00:00")).astimezone(UTC)
+    whole = re.sub(r"(\.\d{6})\d+", r"\1", str(text))
+    return datetime.fromisoformat(whole.replace("Z", "+00:00")).astimezone(UTC)
 
 
 class SecretIdKind(EndpointKind):
@@ -166,4 +164,6 @@ class SecretIdKind(EndpointKind):
             return None
         metadata = data.get("metadata") or {}
         data["metadata"] = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+        # Without a ttl of its own it has its role's, which the published plugin takes for a change.
+        data |= {"ttl": data.get("secret_id_ttl"), "num_uses": data.get("secret_id_num_uses")}
         return data
