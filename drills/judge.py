@@ -99,7 +99,7 @@ def judge(history: History) -> Verdict:
                 detail=" ".join(finding.detail.split()),
             )
         )
-    verdict, reason = _of_run(history, worst(each.verdict for each in results))
+    verdict, reason = _of_run(history, drill, worst(each.verdict for each in results))
     return Verdict(
         drill=drill.drill,
         run=history.info.run,
@@ -140,7 +140,7 @@ def worst(verdicts: Iterable[BoundVerdict]) -> BoundVerdict:
     return "pass" if given == {"pass"} else "inconclusive"
 
 
-def _of_run(history: History, bounds: BoundVerdict) -> tuple[RunVerdict, str]:
+def _of_run(history: History, drill: Drill, bounds: BoundVerdict) -> tuple[RunVerdict, str]:
     """What the run as a whole is called, and why if the bounds did not decide."""
     ended = history.named("run-ended")
     outcome = ended[-1].get("outcome") if ended else None
@@ -155,9 +155,14 @@ def _of_run(history: History, bounds: BoundVerdict) -> tuple[RunVerdict, str]:
         return "interrupted", f"interrupted by {signals[0] if signals else 'its user'}"
     if outcome == "aborted" or triggered:
         return "aborted", _abort_reason(triggered)
-    if outcome == "completed":
+    placed = [each.name for each in history.faults if each.injected is not None]
+    missing = [name for name, _ in drill.faults if name not in placed]
+    if outcome == "completed" and not missing:
         return bounds, ""
-    if outcome == "failed":
+    if outcome == "completed":
+        # Without its fault a drill is a load test, and a bad client passes it.
+        reason = f"fault {', '.join(missing)} was never in place: nothing was put to the test"
+    elif outcome == "failed":
         reason = f"the harness could not go on: {ended[-1].get('error')}"
     elif outcome is None:
         reason = "the run has no end: the runner died"

@@ -4,7 +4,7 @@ Figure: failed / all, without a unit, of the requests that were *started* in the
 With fewer than `min_samples` successes it is inconclusive, unless so many failed that even
 `min_samples` successes more would not have kept the bound (so one failure more can never turn
 an inconclusive verdict into a pass).
-Source: the load's own request log (the own per-request log of DESIGN.md, decision 6).
+Source: the load's own request log.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`irrevocable_leases`: leases that Vault has given up to revoke.
 
 Figure: a count, the largest that any node last told. Vault tries six times, 310 to 930 s after
-the first failure, and then leaves the role in the database for good (FACTS.md).
+the first failure, and then leaves the role in the database for good.
 Source: Vault's telemetry `vault.expire.num_irrevocable_leases`; inconclusive when no node says.
 """
 

@@ -7,7 +7,7 @@ Counted are successful issues of the service's role from the moment the first fa
 `client`; samples marked `operator: true` (the drill's own canary) are not. A client is a Vault
 token: pools that share one token count as one client.
 Source: Vault's audit log. Where it goes wrong: consul-template#2165 took about 600 roles a
-minute; psycopg_pool with a callable takes one lease a connection, 20 for a pool of 20 (FACTS.md).
+minute; psycopg_pool with a callable takes one lease a connection, 20 for a pool of 20.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Figure: seconds between two sightings of an active node, warm-up to recovery, so
 looked at four times a second it reads a quarter of a second too much, never too little. Beyond
 its limit it is a failure if looks that saw no active node span more than the limit, and
 inconclusive if the probe was blind for that long. For scale: 2.85 s after a kill -9 with raft's
-multiplier 1 (FACTS.md). Source: sys/health of every node (probe `node_health`).
+multiplier 1. Source: sys/health of every node (probe `node_health`).
 """
 
 from __future__ import annotations

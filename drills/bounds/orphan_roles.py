@@ -1,7 +1,7 @@
 """`orphan_roles`: dynamic roles in Postgres that no lease stands for any more.
 
 Figure: a count, once the load has ended and its leases are settled. Such a role is a login that
-nobody will ever revoke, and never revoked roles bloat relacl until GRANT fails (FACTS.md).
+nobody will ever revoke, and never revoked roles bloat relacl until GRANT fails.
 Source: `pg_roles` against Vault's leases (probe `settled`).
 """
 

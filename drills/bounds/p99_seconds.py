@@ -4,7 +4,7 @@ Figure: seconds, nearest rank, over the requests that were *started* in the phas
 request never got its answer and counts as slower than any other, so that failing fast can't look
 like speed. The limit is `at_most` seconds or `times_baseline`: that many times the p99 of the
 successful requests of the baseline phase.
-Source: the load's own request log; locust's percentiles have two significant figures (FACTS.md).
+Source: the load's own request log; locust's percentiles have two significant figures.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ last failed request that is followed by successes only; 0 when none failed after
 that are still failing when the recovery phase ends never recovered: infinite, a failure.
 Fewer than `min_samples` successes between the fault and the end of the recovery phase, or fewer
 than 10 after the last failure, show no recovery: inconclusive where the limit was kept so far.
-Source: the load's own request log against the runner's events. (Jepsen calls the same thing the
-time to a stable state.)
+Source: the load's own request log against the runner's events.
 """
 
 from __future__ import annotations

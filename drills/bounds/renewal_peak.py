@@ -8,8 +8,9 @@ The floor of one a second is there because renewals are whole: 4 leases of 60 s 
 0.07/s, and the first renewal would already be a "peak" of 15. With the floor, `at_most: 2` lets
 two of few clients renew in the same second, and not four.
 For scale: N clients that start together under Vault's LifetimeWatcher peak at N / (0.033 ttl),
-30 times the even spread (FACTS.md). A run that saw no renewal is inconclusive: it was shorter
-than a lease. Source: Vault's audit log; failed renewals count, they are load as well.
+30 times the even spread. A run that saw no renewal is inconclusive: it was shorter
+than a lease. Source: Vault's audit log (failed renewals count, they are load as well), and the
+probe `postgres_roles` for the leases.
 """
 
 from __future__ import annotations
@@ -48,4 +49,4 @@ def check(history: History, params: Params) -> Finding:
     return judged("all", peak / max(even, 1.0), params.at_most, detail)
 
 
-BOUND = Bound("renewal_peak", Params, check, needs=("audit",))
+BOUND = Bound("renewal_peak", Params, check, needs=("audit", "postgres_roles"))

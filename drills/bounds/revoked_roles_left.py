@@ -1,7 +1,7 @@
 """`revoked_roles_left`: roles that a revocation should have dropped and that are still there.
 
 Figure: a count, of the last look. Inconclusive when the fault revoked no role at all. DROP ROLE
-fails while the role owns objects or holds grants in another database (FACTS.md).
+fails while the role owns objects or holds grants in another database.
 Source: `pg_roles` (probe `revocation`).
 """
 

@@ -2,7 +2,7 @@
 
 Figure: a count: sessions of revoked roles at the last look after the revocation, plus sessions
 whose role is gone in the last sample of `postgres_sessions`. PostgreSQL checks a role at login
-only: a session survives VALID UNTIL and even DROP ROLE unless the revocation ends it (FACTS.md).
+only: a session survives VALID UNTIL and even DROP ROLE unless the revocation ends it.
 Inconclusive when the fault revoked no role at all.
 Source: `pg_stat_activity` (probes `revocation` and `postgres_sessions`).
 """

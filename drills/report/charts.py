@@ -159,7 +159,7 @@ def _nodes(history: History) -> Chart:
             for state, colour in STATE_COLOURS.items():
                 spans = [(begin, end - begin) for begin, end, each in stretches if each == state]
                 axes.broken_barh(spans, (lane - 0.32, 0.64), color=colour, linewidth=0)
-        axes.set_yticks(range(len(states)), list(states), parse_math=False)
+        axes.set_yticks(range(len(states)), [_drawable(node) for node in states], parse_math=False)
         axes.set_ylim(len(states) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
 
@@ -172,6 +172,12 @@ def _nodes(history: History) -> Chart:
         height=0.35 + 0.3 * max(len(states), 1),
         last=True,
     )
+
+
+def _drawable(name: str) -> str:
+    """A name that fits beside its lane, without characters that no font has."""
+    clean = "".join(each if each.isprintable() else "?" for each in name)
+    return clean if len(clean) <= 12 else clean[:11] + "…"
 
 
 def _phases(history: History) -> Chart:
