@@ -1,0 +1,206 @@
+"""The Pulumi program under mocks: what it declares, without any server."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.stack import run_pulumi_func
+
+from infra.platform import Platform
+
+CONFIG = {
+    "drills:allowed": "true",
+    "rotation-drills:basePort": "28200",
+    "rotation-drills:services": (
+        '[{"name":"orders","ttl":"60s","maxTtl":"5m"},{"name":"billing","ttl":"1m","maxTtl":"1h"}]'
+    ),
+}
+
+
+class Recorder(mocks.Mocks):
+    """Notes every resource, and computes what the real ones would."""
+
+    def __init__(self) -> None:
+        self.resources: list[mocks.MockResourceArgs] = []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.resources.append(args)
+        computed: dict[str, Any] = {}
+        match args.typ:
+            case "pulumi-python:dynamic/tls:CertificateAuthority":
+                pair = {"certificate": "C", "key": "K"}
+                computed = {
+                    "ca_pem": "CA",
+                    "certificates": dict.fromkeys(args.inputs["names"], pair),
+                }
+            case "pulumi-python:dynamic/vault:VaultServers":
+                computed = {"unseal_keys": ["u1", "u2", "u3"], "provisioner_token": "p"}
+            case "pulumi-python:dynamic/password:Password":
+                computed = {"value": f"made-up-{args.name}"}
+            case "pulumi-python:dynamic/postgres:PostgresServer":
+                computed = {"password": "made-up"}
+            case "vault:index/token:Token":
+                computed = {"clientToken": "made-up-operator-token"}
+            case "vault:appRole/authBackendRole:AuthBackendRole":
+                computed = {"roleId": "role-id"}
+            case "vault:appRole/authBackendRoleSecretId:AuthBackendRoleSecretId":
+                computed = {"secretId": "made-up-secret-id"}
+        return f"{args.name}-id", {**args.inputs, **computed}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        raise AssertionError(f"the program calls no function, but asked for {args.token}")
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The inputs of all resources of one type, by name."""
+        return {each.name: each.inputs for each in self.resources if each.typ == kind}
+
+
+@pytest.fixture(scope="module")
+def program() -> tuple[Recorder, dict[str, Any]]:
+    recorder = Recorder()
+    outputs: dict[str, Any] = {}
+
+    def run() -> None:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        mocks.set_mocks(recorder, project="rotation-drills", stack="dev")
+        pulumi.runtime.set_all_config(CONFIG)
+        original = pulumi.export
+        pulumi.export = outputs.__setitem__
+        try:
+            loop = asyncio.get_event_loop()
+            loop.run_until_complete(
+                run_pulumi_func(lambda: runpy.run_module("infra", run_name="__main__") and None)
+            )
+            for name, value in outputs.items():
+                resolved = pulumi.Output.from_input(value)
+                outputs[name] = (
+                    loop.run_until_complete(resolved.future()),
+                    loop.run_until_complete(resolved.is_secret()),
+                )
+        finally:
+            pulumi.export = original
+
+    run()
+    return recorder, outputs
+
+
+def unwrapped(value: Any) -> Any:
+    return rpc.unwrap_rpc_secret(value)
+
+
+def test_outputs_validate_as_platform(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """What the stack puts out is a `Platform`, with every service in it."""
+    _recorder, outputs = program
+    platform = Platform.model_validate({name: value for name, (value, _) in outputs.items()})
+    assert [service.name for service in platform.services] == ["orders", "billing"]
+    assert len(platform.vault.nodes) == 3
+    assert platform.drills.allowed
+
+
+def test_outputs_with_secrets_are_secret(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """Each output that holds a token, key or password is marked as secret."""
+    _recorder, outputs = program
+    secret = {name for name, (_, is_secret) in outputs.items() if is_secret}
+    assert secret == {"vault", "postgres", "services"}
+
+
+def test_two_audit_devices_before_any_credential(
+    program: tuple[Recorder, dict[str, Any]],
+) -> None:
+    """There are two audit devices, each with a file of its own."""
+    recorder, _outputs = program
+    devices = recorder.of("vault:index/audit:Audit")
+    assert len({device["options"]["file_path"] for device in devices.values()}) == 2
+
+
+def test_dynamic_roles_are_short_lived_and_end_sessions(
+    program: tuple[Recorder, dict[str, Any]],
+) -> None:
+    """Each service has a writing and a reading role whose revocation ends its sessions."""
+    recorder, _outputs = program
+    roles = recorder.of("vault:database/secretBackendRole:SecretBackendRole")
+    assert {role["name"] for role in roles.values()} == {
+        "orders",
+        "orders-ro",
+        "billing",
+        "billing-ro",
+    }
+    for role in roles.values():
+        revocation = "".join(role["revocationStatements"])
+        assert "NOLOGIN" in revocation
+        assert "pg_terminate_backend" in revocation
+        assert "DROP ROLE" in revocation
+        assert role["defaultTtl"] <= role["maxTtl"]
+    orders = next(role for role in roles.values() if role["name"] == "orders")
+    assert (orders["defaultTtl"], orders["maxTtl"]) == (60, 300)
+    assert '"orders_rw"' in orders["creationStatements"][0]
+
+
+def test_service_policy_is_three_lines(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """A service may read its two roles' credentials and give leases back; nothing else."""
+    recorder, _outputs = program
+    policies = recorder.of("vault:index/policy:Policy")
+    lines = policies["orders-policy"]["policy"].strip().splitlines()
+    assert lines == [
+        'path "database/creds/orders" { capabilities = ["read"] }',
+        'path "database/creds/orders-ro" { capabilities = ["read"] }',
+        'path "sys/leases/revoke" { capabilities = ["update"] }',
+    ]
+    assert "*" not in "".join(lines)
+
+
+def test_vaults_admin_is_no_superuser(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """Vault logs in to Postgres as a role that may create roles and is no superuser."""
+    recorder, _outputs = program
+    roles = recorder.of("postgresql:index/role:Role")
+    admin = roles["postgres-vault-admin"]
+    assert admin["createRole"] is True
+    assert not admin.get("superuser")
+    assert "password" not in admin  # write-only: never sent back after a rotation
+    assert not any(role.get("superuser") for role in roles.values())
+
+
+def test_connection_password_is_write_only(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """The connection's password goes in by the write-only input, over verified TLS."""
+    recorder, _outputs = program
+    (connection,) = recorder.of(
+        "vault:database/secretBackendConnection:SecretBackendConnection"
+    ).values()
+    postgresql = unwrapped(connection["postgresql"])
+    assert "password" not in postgresql, list(postgresql)
+    assert postgresql["passwordWo"] == "made-up-postgres-vault-admin-password"
+    assert "sslmode=verify-full" in postgresql["connectionUrl"]
+    assert "made-up" not in postgresql["connectionUrl"]
+
+
+def test_secret_id_has_a_ttl(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """The secret id gives its ttl: the provider would replace it at every `up` without."""
+    recorder, _outputs = program
+    kind = "vault:appRole/authBackendRoleSecretId:AuthBackendRoleSecretId"
+    assert all(each["ttl"] > 0 for each in recorder.of(kind).values())
+
+
+def test_proxies_stand_on_every_way(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """There is a proxy for each Vault node, and one on either side of Postgres."""
+    recorder, _outputs = program
+    (proxy,) = recorder.of("pulumi-python:dynamic/proxy:FaultProxy").values()
+    assert [each["name"] for each in proxy["proxies"]] == [
+        "vault-1",
+        "vault-2",
+        "vault-3",
+        "postgres",
+        "vault-to-postgres",
+    ]
+
+
+def test_nothing_is_left_to_default_providers(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """Every resource of Vault and Postgres names its provider."""
+    recorder, _outputs = program
+    for each in recorder.resources:
+        if each.typ.startswith(("vault:", "postgresql:")):
+            assert each.provider, each.name
