@@ -31,6 +31,7 @@ def connect_arguments(target: Postgres, *, application_name: str) -> dict[str, A
         "port": target.port,
         "dbname": target.database,
         "application_name": application_name,
+        "client_encoding": "UTF8",
         "connect_timeout": 5,
         "keepalives_idle": 5,
         "keepalives_interval": 2,

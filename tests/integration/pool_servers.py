@@ -7,7 +7,6 @@ leases of seconds.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -179,8 +178,8 @@ def _answers(client: hvac.Client) -> bool:
 
 def _active(client: hvac.Client) -> bool:
     with suppress(Exception):
-        found = client.sys.read_health_status(method="GET")
-        return not isinstance(found, dict) and found.status_code == 200 or isinstance(found, dict)
+        # hvac returns the body of a 200, and the response itself for every other status
+        return isinstance(client.sys.read_health_status(method="GET"), dict)
     return False
 
 
@@ -219,8 +218,8 @@ def _postgres(
     data = home / "data"
     subprocess.run(
         postgres.as_server_account(
-            [str(programs / "initdb"), "-D", str(data), "-U", "admin", "-A", "scram-sha-256"]
-            + ["--pwfile", str(home / "password"), "-N", "--no-instructions", "--no-locale"]
+            f"{programs}/initdb -D {data} -U admin -A scram-sha-256 -N --no-instructions "
+            f"--no-locale -E UTF8 --pwfile {home}/password".split()
         ),
         check=True,
         capture_output=True,
@@ -352,15 +351,3 @@ path "sys/leases/revoke" { capabilities = ["update"] }
     role_id = client.auth.approle.read_role_id("orders")["data"]["role_id"]
     servers.auth = AppRole(mount="approle", role_id=role_id, secret_id=secret_id)
     servers.secrets = [secret_id, servers.root_token]
-
-
-def scratch(folder: Path) -> Path:
-    """Return an own folder under `folder` that the server's account may enter."""
-    path = folder / f"servers-{os.getpid()}"
-    path.mkdir()
-    return path
-
-
-def remove(folder: Path) -> None:
-    """Remove the folder of servers that have ended."""
-    shutil.rmtree(folder, ignore_errors=True)
