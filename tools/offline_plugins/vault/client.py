@@ -21,7 +21,14 @@ _FIRST_DELAY_SECONDS = 0.1
 _LONGEST_DELAY_SECONDS = 1.5
 _MAX_REDIRECTS = 3
 _UNAVAILABLE = frozenset({412, 429, 472, 473, 502, 503})
-_NO_LEADER = ("active node", "active cluster node", "not active", "no leader", "Vault is sealed")
+_NOT_YET = (
+    "active node",
+    "active cluster node",
+    "not active",
+    "no leader",
+    "Vault is sealed",
+    "Upgrading from non-versioned",  # a key-value engine of version 2, just mounted
+)
 _LINE_LENGTH = 600
 
 
@@ -128,7 +135,7 @@ class Client:
             if 200 <= status < 300:
                 return answer
             attempt += 1
-            waiting = status == 0 or status in _UNAVAILABLE or _without_leader(errors)
+            waiting = status == 0 or status in _UNAVAILABLE or _not_yet(errors)
             failing = status >= 500 and attempt <= self._connection.max_retries
             delay = min(_FIRST_DELAY_SECONDS * 2**attempt, _LONGEST_DELAY_SECONDS)
             delay *= random.uniform(0.5, 1.0)  # noqa: S311 spreads retries, keeps no secret
@@ -214,8 +221,8 @@ def _texts(value: Any) -> Iterable[str]:
             yield from _texts(item)
 
 
-def _without_leader(errors: Iterable[str]) -> bool:
-    return any(sign in error for error in errors for sign in _NO_LEADER)
+def _not_yet(errors: Iterable[str]) -> bool:
+    return any(sign in error for error in errors for sign in _NOT_YET)
 
 
 def _parse(status: int, text: bytes) -> tuple[dict[str, Any] | None, list[str]]:

@@ -21,7 +21,8 @@ class Endpoint(Spec):
     `path` and `identifier` (the path, unless given) are templates over the inputs. A property is sent
     and read under its name in snake case, unless `rename` says otherwise. `unsent` ones are never
     sent. `kept` ones are never read back: they stay as given, or take the value here. `nullable` ones
-    are null, not empty, when Vault has none. `on_delete` is written where deleting means resetting.
+    are null, not empty, when Vault has none. `on_delete` is written where deleting means resetting,
+    and one that is not `removable` is only forgotten, as the published plugin does.
     """
 
     path: str
@@ -31,6 +32,7 @@ class Endpoint(Spec):
     kept: Mapping[str, Any] = field(default_factory=dict)
     nullable: frozenset[str] = frozenset()
     on_delete: Mapping[str, Any] | None = None
+    removable: bool = True
     kind: type[EndpointKind] | None = None
 
     def bind(self, client: Callable[[], Client]) -> EndpointKind:
@@ -87,7 +89,9 @@ class EndpointKind:
         return self.known(identifier, news)
 
     def delete(self, identifier: str, olds: dict[str, Any]) -> None:
-        """Delete the path, or reset it."""
+        """Delete the path, reset it, or leave it alone."""
+        if not self.spec.removable:
+            return
         path = self.path({**self.parts(identifier), **olds})
         if self.spec.on_delete is None:
             self.client.delete(path, namespace=olds.get("namespace"))

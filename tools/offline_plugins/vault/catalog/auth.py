@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.offline_plugins.spec import sets, words
 from tools.offline_plugins.vault.endpoint import Endpoint
 from tools.offline_plugins.vault.kinds.approle import RoleKind
+from tools.offline_plugins.vault.kinds.engines import JwtKind, JwtRoleKind
 from tools.offline_plugins.vault.kinds.tokens import SecretIdKind
 
 _TOKEN_SETS = "tokenPolicies tokenBoundCidrs"
@@ -42,5 +43,57 @@ TYPES = (
             "wrappingToken": None,
             "wrappingTtl": None,
         },
+    ),
+    Endpoint(
+        token="vault:jwt/authBackend:AuthBackend",
+        path="sys/auth/{path}",
+        identifier="{path}",
+        kind=JwtKind,
+        replaces=words("local namespace type"),
+        defaults={"namespaceInState": True, "path": "jwt", "type": "jwt"},
+        computed=words("tune"),
+        rename={"oidcClientSecretWo": "oidc_client_secret"},
+        unsent=words("oidcClientSecretWoVersion"),
+        kept={
+            "disableRemount": False,
+            "oidcClientSecret": None,
+            "oidcClientSecretWoVersion": None,
+        },
+        write_only=words("oidcClientSecretWo"),
+    ),
+    Endpoint(
+        token="vault:jwt/authBackendRole:AuthBackendRole",
+        path="auth/{backend}/role/{roleName}",
+        kind=JwtRoleKind,
+        replaces=words("backend namespace roleName roleType"),
+        defaults={"backend": "jwt", **_TOKEN_DEFAULTS},
+        computed=words("boundClaimsType roleType"),
+        compare=sets(f"{_TOKEN_SETS} allowedRedirectUris boundAudiences oidcScopes"),
+        unsent=words("disableBoundClaimsParsing"),
+        kept={"disableBoundClaimsParsing": False},
+        nullable=words("allowedRedirectUris boundClaims claimMappings"),
+    ),
+    Endpoint(
+        token="vault:kubernetes/authBackendConfig:AuthBackendConfig",
+        path="auth/{backend}/config",
+        replaces=words("backend namespace"),
+        defaults={"backend": "kubernetes"},
+        computed=words(
+            "disableIssValidation disableLocalCaJwt kubernetesCaCert useAnnotationsAsAliasMetadata"
+        ),
+        rename={"tokenReviewerJwtWo": "token_reviewer_jwt"},
+        unsent=words("tokenReviewerJwtWoVersion"),
+        kept={"tokenReviewerJwt": None, "tokenReviewerJwtWoVersion": None},
+        write_only=words("tokenReviewerJwtWo"),
+        removable=False,
+    ),
+    Endpoint(
+        token="vault:kubernetes/authBackendRole:AuthBackendRole",
+        path="auth/{backend}/role/{roleName}",
+        replaces=words("backend namespace roleName"),
+        defaults={"backend": "kubernetes", **_TOKEN_DEFAULTS},
+        computed=words("aliasNameSource"),
+        compare=sets(f"{_TOKEN_SETS} boundServiceAccountNames boundServiceAccountNamespaces"),
+        nullable=words("audience"),
     ),
 )
