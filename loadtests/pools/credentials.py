@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import structlog
 from loadtests.pools import renewal
 from loadtests.pools.errors import CredentialsRefused, CredentialsUnavailable
 from loadtests.pools.renewal import Lease, Step, TokenBucket, Trouble
+from loadtests.secrets import redact
 from loadtests.vault import (
     AuthRefused,
     Issued,
@@ -278,7 +280,8 @@ class LeasedCredentials:
                 wait = self._step()
             except Exception:  # noqa: BLE001
                 # Whatever it is, a pool without this thread would die at the end of its lease.
-                self._log.exception("lease thread: unexpected error, going on")
+                # Not `exception`: structlog's default prints locals, and those hold secrets.
+                self._log.error("lease thread goes on", traceback=redact(traceback.format_exc()))
                 wait = 1.0
 
     def _needs_new(self) -> bool:
