@@ -12,7 +12,7 @@ from drills.errors import VaultRefused, VaultUnreachable
 from infra.platform import Platform
 
 #: Answers that another node, or the same one a moment later, may not give again.
-_TRY_AGAIN = {412, 429, 472, 473, 500, 502, 503, 504}
+_TRY_AGAIN = {307, 412, 429, 472, 473, 500, 502, 503, 504}
 
 
 class Vault:
@@ -55,16 +55,20 @@ class Vault:
         json: Any = None,
         seconds: float = 15,
         timeout: float | None = None,
+        node: str | None = None,
     ) -> dict[str, Any]:
         """Return the body of the first good answer of any node, tried until `seconds` are over.
 
-        `timeout` is one attempt's. Raises `VaultRefused` for an answer that trying again does not
+        `timeout` is one attempt's; `node` is the only one to ask (a standby passes requests on, but
+        not those that concern a node itself). Raises `VaultRefused` for an answer that trying again does not
         change, `VaultUnreachable` when time is up. A 404 of a LIST is an empty answer.
         """
         deadline = time.monotonic() + seconds
         last = "no node was tried"
         while True:
-            for node, address in self.nodes.items():
+            for name, address in self.nodes.items():
+                if node not in {None, name}:
+                    continue
                 try:
                     answer = self._http.request(
                         method,
@@ -74,7 +78,7 @@ class Vault:
                         timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
                     )
                 except httpx.TransportError as error:
-                    last = f"{node}: {type(error).__name__}"
+                    last = f"{name}: {type(error).__name__}"
                     continue
                 if answer.is_success:
                     body: dict[str, Any] = answer.json() if answer.content else {}
@@ -83,7 +87,7 @@ class Vault:
                     return {}
                 if answer.status_code not in _TRY_AGAIN:
                     raise VaultRefused(answer.status_code, path, _words(answer))
-                last = f"{node}: {answer.status_code} {_words(answer)}"
+                last = f"{name}: {answer.status_code} {_words(answer)}"
             if time.monotonic() >= deadline:
                 raise VaultUnreachable(f"{method} {path}: not within {seconds:g} s ({last})")
             time.sleep(0.1)

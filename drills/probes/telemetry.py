@@ -33,7 +33,7 @@ class Telemetry(Probe):
         node = self._vault.active_node()
         if node is not None:
             try:
-                told = self._vault.call("GET", "sys/metrics", seconds=0, timeout=2)
+                told = self._vault.call("GET", "sys/metrics", seconds=0, timeout=2, node=node)
             except (VaultRefused, VaultUnreachable):
                 told = {}
             for gauge in told.get("Gauges") or []:
