@@ -58,7 +58,7 @@ def fill(value: Any, made: dict[str, Any]) -> Any:
 
 
 def key_material() -> dict[str, str]:
-    """A public key and a certificate, without a final newline (see BEHAVIOUR: it would not settle)."""
+    """A public key and a certificate, without the final newline that would never settle."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "made-up")])
     now = datetime.now(UTC)

@@ -137,7 +137,15 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
     if account is not None:
         for path in (data, folder / "password"):
             os.chown(path, account.pw_uid, account.pw_gid)
-    initdb = [str(found.bin_dir / "initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256"]
+    initdb = [
+        str(found.bin_dir / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "-A",
+        "scram-sha-256",
+    ]
     initdb += [f"--pwfile={folder / 'password'}", "--locale=C.UTF-8", "-E", "UTF8", "--no-sync"]
     subprocess.run(postgres.as_server_account(initdb), check=True, capture_output=True)
     port, log = free_port(), folder / "postgres.log"

@@ -1,4 +1,4 @@
-"""Check: the program's inputs against the schema, strictly, and the defaults that the bridge adds."""
+"""Check: the program's inputs against the schema, strictly, and the bridge's defaults."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def convert_config(config: Mapping[str, Type], values: Mapping[str, Any]) -> dic
     """
     converted: dict[str, Any] = {}
     failures: list[Failure] = []
-    nothing = Spec(token="")
+    nothing = Spec(resource="")
     for name, value in values.items():
         kind = config.get(name)
         if kind is None or value is None:

@@ -1,7 +1,8 @@
 """Diff: new inputs against the recorded outputs, property by property.
 
-The outputs are the yardstick, not the old inputs: after a refresh they hold what the server says, so
-a change made by hand shows. A property the program leaves out counts as empty, unless it is computed.
+The outputs are the yardstick, not the old inputs: after a refresh they hold what the server says,
+so a change made by hand shows. A property that the program leaves out counts as empty, unless it is
+computed.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def equal(spec: Spec, name: str, kind: Type, old: Any, new: Any) -> bool:
     return type(old) is type(new) and bool(old == new)
 
 
-def _compare(spec: Spec, kind: Type, old: Any, new: Any, path: Path, changes: list[Change]) -> None:
+def _compare(  # noqa: PLR0911, PLR0917 a walk over two trees and their type
+    spec: Spec, kind: Type, old: Any, new: Any, path: Path, changes: list[Change]
+) -> None:
     name = ".".join(part for part in path if isinstance(part, str))
     if name in spec.write_only or (new is None and name in spec.computed):
         return
@@ -88,8 +91,12 @@ def _compare(spec: Spec, kind: Type, old: Any, new: Any, path: Path, changes: li
                 _note(spec, path, old.get(key), new.get(key), changes, leaf=key)
         return
     if isinstance(kind, ListOf) and isinstance(kind.element, Object):
-        if without_internals(old or []) != without_internals(new or []):
+        olds, news = old or [], new or []
+        if news is UNKNOWN or len(olds) != len(news):
             _note(spec, path, old, new, changes)
+            return
+        for index, (before, after) in enumerate(zip(olds, news, strict=True)):
+            _compare(spec, kind.element, before, after, (*path, index), changes)
         return
     if not has_unknown(new) and (
         (is_zero(old) and is_zero(new)) or equal(spec, name, kind, old, new)
@@ -98,7 +105,7 @@ def _compare(spec: Spec, kind: Type, old: Any, new: Any, path: Path, changes: li
     _note(spec, path, old, new, changes)
 
 
-def _note(
+def _note(  # noqa: PLR0917 as above
     spec: Spec, path: Path, old: Any, new: Any, changes: list[Change], leaf: str | None = None
 ) -> None:
     kind: Literal["add", "delete", "update"] = "update"

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 
 
 class UnknownTypeError(LookupError):
-    """The SDK has no such resource type: the token is wrong, or the SDK is older than the program."""
+    """The SDK has no such resource type: a wrong token, or an SDK older than the program."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _secrets(resource: type) -> frozenset[str]:
     return frozenset()
 
 
-def _type(hint: Any) -> Type:
+def _type(hint: Any) -> Type:  # noqa: PLR0911 one return a kind of hint
     from pulumi import Output, _types  # noqa: PLC0415 see above
 
     origin, arguments = get_origin(hint), get_args(hint)

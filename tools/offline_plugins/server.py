@@ -71,7 +71,7 @@ class Backend(Protocol):
         """End connections and tokens made on the way; safe to call twice."""
 
 
-class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The engine's calls, translated."""
 
     def __init__(self, backend: Backend) -> None:
@@ -80,7 +80,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         self._version = sdk.plugin_version(self._sdk)
 
     # The names below are the protocol's.
-    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=True,
             accept_resources=False,
@@ -88,20 +88,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             supports_autonaming_configuration=True,
         )
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         return plugin_pb2.PluginInfo(version=self._version)
 
-    def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: N802
         text = f'{{"name": "{self._backend.package}", "version": "{self._version}"}}'
         return provider_pb2.GetSchemaResponse(schema=text)
 
-    def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802
         return empty_pb2.Empty()
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
         return empty_pb2.Empty()
 
-    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         news = wire.decode(request.news)
         known = sdk.provider_config(self._sdk)
         failures = [
@@ -116,7 +116,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
                 failures.append(provider_pb2.CheckFailure(property=name, reason=str(error)))
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
-    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002, D102
+    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         olds, news = wire.decode(request.olds).values, wire.decode(request.news).values
         names = sorted(
             name for name in {*olds, *news} - _ENGINE_OPTIONS if olds.get(name) != news.get(name)
@@ -126,7 +126,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             changes=changed.DIFF_SOME if names else changed.DIFF_NONE, diffs=names
         )
 
-    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         values = wire.decode(request.args).values
         known = {name: value for name, value in values.items() if not wire.has_unknown(value)}
         try:
@@ -138,7 +138,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
         )
 
-    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         kind, schema = self._find(request.urn, context)
         options = request.autonaming
         modes = provider_pb2.CheckRequest.AutonamingOptions.Mode
@@ -157,7 +157,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             ],
         )
 
-    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
         kind, schema = self._find(request.urn, context)
         olds, news = wire.decode(request.olds).values, wire.decode(request.news).values
         changes = diff.diff(schema, kind.spec, olds, news, request.ignoreChanges)
@@ -179,7 +179,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             deleteBeforeReplace=bool(replaces) and diff.keeps_name(schema, olds, news),
         )
 
-    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         kind, schema = self._find(request.urn, context)
         bag = wire.decode(request.properties)
         if request.preview:
@@ -196,7 +196,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             id=identifier, properties=_sealed(schema, kind.spec, outputs, bag.secrets)
         )
 
-    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
         kind, schema = self._find(request.urn, context)
         olds, inputs = wire.decode(request.properties), wire.decode(request.inputs)
         try:
@@ -220,7 +220,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             inputs=_sealed(schema, kind.spec, news, secrets),
         )
 
-    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
         kind, schema = self._find(request.urn, context)
         olds, news = wire.decode(request.olds), wire.decode(request.news)
         if request.preview:
@@ -240,7 +240,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             properties=_sealed(schema, kind.spec, outputs, news.secrets)
         )
 
-    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         kind, _ = self._find(request.urn, context)
         try:
             kind.delete(request.id, wire.without_internals(wire.decode(request.properties).values))
@@ -248,7 +248,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             _fail(context, error)
         return empty_pb2.Empty()
 
-    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         _fail(context, UnsupportedTypeError(request.tok, self._backend.package, self._version))
 
     def _find(self, urn: str, context: Any) -> tuple[Kind, sdk.Schema]:
@@ -263,7 +263,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
 
 
 def _sealed(schema: sdk.Schema, spec: Spec, values: dict[str, Any], secrets: set[wire.Path]) -> Any:
-    """Properties with every secret wrapped: the SDK's, the type's, and those that came in as one."""
+    """Properties with every secret wrapped: the SDK's, the type's, those that came in as one."""
     paths: set[wire.Path] = {(name,) for name in schema.secrets if name in values}
     for dotted in spec.secrets:
         first, _, second = dotted.partition(".")

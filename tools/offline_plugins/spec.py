@@ -13,16 +13,16 @@ Compare = Literal["set", "json", "duration"]
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """How one type behaves beyond its schema. Names are Pulumi's; nested ones are dotted.
+    """How the type `resource` behaves beyond its schema. Names are Pulumi's, nested ones dotted.
 
-    `defaults` are the ones that go into the inputs. `computed` inputs keep what the server says when
-    the program leaves them out. `absent` are properties of the SDK that the published plugin of
-    that version doesn't have. `write_only` values are sent and never kept. `secrets` are nested
+    `defaults` are the ones that go into the inputs. `computed` inputs keep what the server says
+    when the program leaves them out. `absent` are properties of the SDK that the published plugin
+    of that version doesn't have. `write_only` values are sent and never kept. `secrets` are nested
     properties that are always secret; the top-level ones the SDK knows. Types on the newer plugin
     framework leave nulls, some their id too, out of their outputs (`omits_nulls`, `omits_id`).
     """
 
-    token: str
+    resource: str
     replaces: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     computed: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Outputs in the published plugins' shape, and the inputs that a refresh or an import hands back."""
+"""Outputs in the published plugins' shape; the inputs that a refresh or an import hands back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def shape(schema: Schema, spec: Spec, identifier: str, raw: Mapping[str, Any]) -
     return outputs
 
 
-def coerce(kind: Type, value: Any, path: Path = (), spec: Spec | None = None) -> Any:
+def coerce(kind: Type, value: Any, path: Path = (), spec: Spec | None = None) -> Any:  # noqa: PLR0911 one return a kind of type
     """A value in its declared type: Vault answers numbers as text and text as numbers."""
     if value is None or value is UNKNOWN:
         return value

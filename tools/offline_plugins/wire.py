@@ -70,7 +70,7 @@ def decode(struct: struct_pb2.Struct | None) -> Bag:
     return bag
 
 
-def _decode(value: struct_pb2.Value, path: Path, secrets: set[Path]) -> Any:
+def _decode(value: struct_pb2.Value, path: Path, secrets: set[Path]) -> Any:  # noqa: PLR0911 one return a kind of value
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         text = value.string_value
@@ -106,7 +106,7 @@ def encode(values: Mapping[str, Any], secrets: Iterable[Path] = ()) -> struct_pb
     return struct
 
 
-def _encode(value: Any, path: Path, secrets: frozenset[Path]) -> struct_pb2.Value:
+def _encode(value: Any, path: Path, secrets: frozenset[Path]) -> struct_pb2.Value:  # noqa: PLR0911 as above
     if path in secrets:
         inner = _encode(value, path, secrets - {path})
         fields = {_SIGNATURE: struct_pb2.Value(string_value=_SECRET), "value": inner}

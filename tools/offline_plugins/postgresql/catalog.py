@@ -15,7 +15,7 @@ from tools.offline_plugins.postgresql.roles import RoleKind
 from tools.offline_plugins.postgresql.session import Server
 
 KINDS: dict[str, type[PostgresqlKind]] = {
-    kind.data.token: kind
+    kind.data.resource: kind
     for kind in (
         DatabaseKind,
         DefaultPrivilegesKind,

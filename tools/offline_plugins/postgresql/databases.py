@@ -18,7 +18,7 @@ class DatabaseKind(PostgresqlKind):
     """A database."""
 
     data = Spec(
-        token="postgresql:index/database:Database",
+        resource="postgresql:index/database:Database",
         replaces=words("encoding lcCollate lcCtype template"),
         defaults={"allowConnections": True, "connectionLimit": -1},
         computed=words("encoding isTemplate lcCollate lcCtype owner tablespaceName template"),
@@ -68,11 +68,11 @@ class DatabaseKind(PostgresqlKind):
         with self.server.alone(self.say(news)) as session:
             if olds.get("name") and olds["name"] != name:
                 session.run("ALTER DATABASE {} RENAME TO {}", olds["name"], name)
-            owner = news.get("owner")
+            owner = str(news.get("owner") or "")
             if _given(news, "owner") and owner != olds.get("owner"):
                 with session.granted(owner):
                     session.run("ALTER DATABASE {} OWNER TO {}", name, owner)
-            space = news.get("tablespaceName")
+            space = str(news.get("tablespaceName") or "")
             if _given(news, "tablespaceName") and space != olds.get("tablespaceName"):
                 session.run("ALTER DATABASE {} SET TABLESPACE {}", name, space)
             for field, word, default in (
@@ -92,7 +92,7 @@ class DatabaseKind(PostgresqlKind):
     def delete(self, identifier: str, olds: dict[str, Any]) -> None:
         """DROP DATABASE; sessions in it are ended."""
         name = str(olds.get("name") or identifier)
-        with self.server.alone(f"{self.spec.token} {name}") as session:
+        with self.server.alone(f"{self.spec.resource} {name}") as session:
             row = session.row("select datistemplate from pg_database where datname = %s", name)
             if row is None:
                 return
@@ -115,10 +115,16 @@ class DatabaseKind(PostgresqlKind):
             )
         if row is None:
             return None
-        names = (
-            "owner encoding lcCollate lcCtype tablespaceName connectionLimit allowConnections "
-            "isTemplate"
-        ).split()
+        names = [
+            "owner",
+            "encoding",
+            "lcCollate",
+            "lcCtype",
+            "tablespaceName",
+            "connectionLimit",
+            "allowConnections",
+            "isTemplate",
+        ]
         return {
             **dict(zip(names, row, strict=True)),
             "name": known["name"],
@@ -131,7 +137,7 @@ class SchemaKind(PostgresqlKind):
     """A schema in a database."""
 
     data = Spec(
-        token="postgresql:index/schema:Schema",
+        resource="postgresql:index/schema:Schema",
         replaces=words("database"),
         defaults={"ifNotExists": True},
         computed=words("database owner policies"),
@@ -143,7 +149,7 @@ class SchemaKind(PostgresqlKind):
 
     def imported(self, identifier: str) -> dict[str, Any]:
         """Database and name."""
-        return _in_database(identifier, self.spec.token)
+        return _in_database(identifier, self.spec.resource)
 
     def make(self, inputs: dict[str, Any]) -> None:
         """CREATE SCHEMA."""
@@ -212,7 +218,7 @@ class ExtensionKind(PostgresqlKind):
     """An extension in a database."""
 
     data = Spec(
-        token="postgresql:index/extension:Extension",
+        resource="postgresql:index/extension:Extension",
         replaces=words("database name"),
         computed=words("database schema version"),
     )
@@ -223,7 +229,7 @@ class ExtensionKind(PostgresqlKind):
 
     def imported(self, identifier: str) -> dict[str, Any]:
         """Database and name."""
-        return _in_database(identifier, self.spec.token)
+        return _in_database(identifier, self.spec.resource)
 
     def make(self, inputs: dict[str, Any]) -> None:
         """CREATE EXTENSION."""
@@ -285,7 +291,7 @@ class ExtensionKind(PostgresqlKind):
 
 
 def _option(word: str, value: sql.Composable) -> sql.Composable:
-    return sql.SQL(word + " {}").format(value)  # type: ignore[arg-type] # words of this module
+    return sql.SQL(word + " {}").format(value)
 
 
 def _given(inputs: dict[str, Any], field: str) -> bool:
@@ -300,5 +306,5 @@ def _in_database(identifier: str, token: str) -> dict[str, Any]:
 
 
 def _database_exists(kind: PostgresqlKind, database: str) -> bool:
-    with kind.server.reading(kind.spec.token) as session:
+    with kind.server.reading(kind.spec.resource) as session:
         return session.row("select from pg_database where datname = %s", database) is not None

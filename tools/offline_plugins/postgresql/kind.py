@@ -19,7 +19,7 @@ class PostgresqlKind:
     def __init__(self, server: Callable[[], Server]) -> None:
         self.spec = self.data
         self._server = server
-        self.schema = sdk.schema(self.spec.token)
+        self.schema = sdk.schema(self.spec.resource)
 
     @property
     def server(self) -> Server:
@@ -47,12 +47,12 @@ class PostgresqlKind:
         """The state just after a change; raises ResourceError when it isn't there."""
         state = self.gather(inputs)
         if state is None:
-            raise ResourceError(f"{self.spec.token} {identifier}: written, but not there")
+            raise ResourceError(f"{self.spec.resource} {identifier}: written, but not there")
         return state
 
     def say(self, inputs: dict[str, Any]) -> str:
         """What an error calls it."""
-        return f"{self.spec.token} {self.identify(inputs)}"
+        return f"{self.spec.resource} {self.identify(inputs)}"
 
     # What each type brings along.
     def identify(self, inputs: dict[str, Any]) -> str:
@@ -60,8 +60,8 @@ class PostgresqlKind:
         raise NotImplementedError
 
     def imported(self, identifier: str) -> dict[str, Any]:
-        """The inputs that an id holds; raises ResourceError where the published one can't either."""
-        raise ResourceError(f"{self.spec.token} {identifier}: this type can't be imported")
+        """The inputs in an id; raises ResourceError where the published one can't import either."""
+        raise ResourceError(f"{self.spec.resource} {identifier}: this type can't be imported")
 
     def carried(self, olds: dict[str, Any]) -> dict[str, Any]:
         """What stays of the old state through an update."""

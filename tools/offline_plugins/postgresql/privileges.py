@@ -66,7 +66,7 @@ class GrantKind(PostgresqlKind):
     """Privileges of a role on a database, a schema, or the objects in one."""
 
     data = Spec(
-        token="postgresql:index/grant:Grant",
+        resource="postgresql:index/grant:Grant",
         replaces=words("columns database objectType objects role schema withGrantOption"),
         compare=sets("columns objects privileges"),
         choices={"objectType": tuple(name for name in ALLOWED if name != "type")},
@@ -109,13 +109,12 @@ class GrantKind(PostgresqlKind):
         """Revoke; gone already with its role, database or schema."""
         if self.gather(olds) is None:
             return
-        with self.server.changing(self.say(olds), olds["database"]) as session:
-            with session.granted(*_owners(session, olds)):
-                session.run(
-                    "REVOKE ALL PRIVILEGES ON {t} FROM {r}",
-                    t=_target(olds),
-                    r=role_name(olds["role"]),
-                )
+        with (
+            self.server.changing(self.say(olds), olds["database"]) as session,
+            session.granted(*_owners(session, olds)),
+        ):
+            target, role = _target(olds), role_name(olds["role"])
+            session.run("REVOKE ALL PRIVILEGES ON {t} FROM {r}", t=target, r=role)
 
     def gather(self, known: dict[str, Any]) -> dict[str, Any] | None:
         """The privileges; none at all when one object has others than the state says."""
@@ -129,7 +128,7 @@ class GrantKind(PostgresqlKind):
             if schema and not session.rows("select from pg_namespace where nspname = %s", schema):
                 return None
             held = _held(session, known, grantee)
-        names = "columns database objectType objects role schema".split()
+        names = ["columns", "database", "objectType", "objects", "role", "schema"]
         return {
             **{name: known.get(name) for name in names},
             "privileges": held,
@@ -253,7 +252,7 @@ class DefaultPrivilegesKind(PostgresqlKind):
     """Privileges of a role on the objects that an owner will make."""
 
     data = Spec(
-        token="postgresql:index/defaultPrivileges:DefaultPrivileges",
+        resource="postgresql:index/defaultPrivileges:DefaultPrivileges",
         replaces=words("database objectType owner role schema withGrantOption"),
         compare=sets("privileges"),
         choices={"objectType": tuple(_DEFAULT_KINDS)},
@@ -324,7 +323,7 @@ class DefaultPrivilegesKind(PostgresqlKind):
         held = sorted(str(row[0]) for row in rows)
         if _all_is_all("privileges", held, known.get("privileges")):
             held = ["ALL"]
-        names = "database objectType owner role schema".split()
+        names = ["database", "objectType", "owner", "role", "schema"]
         return {
             **{name: known.get(name) for name in names},
             "privileges": held,
@@ -353,7 +352,7 @@ class GrantRoleKind(PostgresqlKind):
     """A membership. `Role.roles` of the same member doesn't know of it, and takes it away."""
 
     data = Spec(
-        token="postgresql:index/grantRole:GrantRole",
+        resource="postgresql:index/grantRole:GrantRole",
         replaces=words("grantRole role withAdminOption"),
     )
 

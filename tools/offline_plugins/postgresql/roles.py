@@ -29,13 +29,19 @@ _SETTINGS = {
     "statementTimeout": ("statement_timeout", True),
 }
 _SEARCH_PATH = "search_path"
+_READ = (  # of columns that this module names
+    "select coalesce(rolvaliduntil::text, 'infinity'), rolconnlimit, rolconfig, "  # noqa: S608
+    "array(select pg_get_userbyid(roleid) from pg_auth_members m where m.member = r.oid)::text[], "
+    + ", ".join(column for column, _ in _FLAGS.values())
+    + " from pg_roles r where rolname = %s"
+)
 
 
 class RoleKind(PostgresqlKind):
     """A role, its memberships, its settings."""
 
     data = Spec(
-        token="postgresql:index/role:Role",
+        resource="postgresql:index/role:Role",
         defaults={
             "connectionLimit": -1,
             "encryptedPassword": True,
@@ -84,7 +90,7 @@ class RoleKind(PostgresqlKind):
     def delete(self, identifier: str, olds: dict[str, Any]) -> None:
         """Hand its objects to us, drop its privileges in the provider's database, drop it."""
         name = str(olds.get("name") or identifier)
-        with self.server.changing(f"{self.spec.token} {name}") as session:
+        with self.server.changing(f"{self.spec.resource} {name}") as session:
             if session.row("select from pg_roles where rolname = %s", name) is None:
                 return
             if not olds.get("skipReassignOwned"):
@@ -97,15 +103,8 @@ class RoleKind(PostgresqlKind):
     def gather(self, known: dict[str, Any]) -> dict[str, Any] | None:
         """What pg_roles says; what it doesn't is as given."""
         name = known["name"]
-        columns = ", ".join(column for column, _ in _FLAGS.values())
-        with self.server.reading(f"{self.spec.token} {name}") as session:
-            row = session.row(
-                "select coalesce(rolvaliduntil::text, 'infinity'), rolconnlimit, rolconfig, "
-                "array(select pg_get_userbyid(roleid) from pg_auth_members m "
-                f"where m.member = r.oid)::text[], {columns} "  # noqa: S608 names of this module
-                "from pg_roles r where rolname = %s",
-                name,
-            )
+        with self.server.reading(f"{self.spec.resource} {name}") as session:
+            row = session.row(_READ, name)
             if row is None:
                 return None
             until, limit, config, roles, *flags = row
@@ -147,7 +146,7 @@ class RoleKind(PostgresqlKind):
         for field, (_, option) in _FLAGS.items():
             wanted, before = bool(news.get(field)), bool(olds.get(field, field == "inherit"))
             if wanted != before:
-                options.append(sql.SQL(option if wanted else f"NO{option}"))  # type: ignore[arg-type]
+                options.append(sql.SQL(option if wanted else f"NO{option}"))
         limit = int(news.get("connectionLimit", -1))
         if limit != olds.get("connectionLimit", -1):
             options.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(limit)))
@@ -163,7 +162,7 @@ class RoleKind(PostgresqlKind):
         path = news.get("searchPaths") or []
         if path != (olds.get("searchPaths") or []):
             if any("," in entry or '"' in entry for entry in path):
-                raise ResourceError(f"{self.spec.token} {name}: searchPaths: a comma or a quote")
+                raise ResourceError(f"{self.spec.resource} {name}: searchPaths: a comma or a quote")
             self._set_setting(session, name, _SEARCH_PATH, path)
 
     def _set_roles(self, session: Session, name: str, news: dict[str, Any]) -> None:

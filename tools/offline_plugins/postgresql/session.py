@@ -115,12 +115,12 @@ class Session:
 
     def run(self, template: str, *names: str, **parts: sql.Composable) -> None:
         """Run a statement; each `{}` is a quoted identifier, each `{name}` a composed part."""
-        query = sql.SQL(template)  # type: ignore[arg-type] # templates are literals of this package
+        query = sql.SQL(template)
         self._connection.execute(query.format(*(sql.Identifier(n) for n in names), **parts))
 
     def rows(self, query: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
         """The rows of a query."""
-        return self._connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+        return self._connection.execute(query, parameters).fetchall()
 
     def row(self, query: str, *parameters: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""

@@ -18,11 +18,11 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class Endpoint(Spec):
     """Where a type lives and how its properties travel.
 
-    `path` and `identifier` (the path, unless given) are templates over the inputs. A property is sent
-    and read under its name in snake case, unless `rename` says otherwise. `unsent` ones are never
-    sent. `kept` ones are never read back: they stay as given, or take the value here. `nullable` ones
-    are null, not empty, when Vault has none. `on_delete` is written where deleting means resetting,
-    and one that is not `removable` is only forgotten, as the published plugin does.
+    `path` and `identifier` (the path, unless given) are templates over the inputs. A property is
+    sent and read under its name in snake case, unless `rename` says otherwise. `unsent` ones are
+    never sent. `kept` ones are never read back: they stay as given, or take the value here.
+    `nullable` ones are null, not empty, when Vault has none. `on_delete` is written where deleting
+    means resetting; a type that is not `removable` is only forgotten, as the published plugin does.
     """
 
     path: str
@@ -65,7 +65,7 @@ class EndpointKind:
     def __init__(self, spec: Endpoint, client: Callable[[], Client]) -> None:
         self.spec = spec
         self._client = client
-        self.schema = sdk.schema(spec.token)
+        self.schema = sdk.schema(spec.resource)
 
     @property
     def client(self) -> Client:
@@ -172,7 +172,7 @@ class EndpointKind:
         if state is None:
             from tools.offline_plugins.server import ResourceError  # noqa: PLC0415 no cycle
 
-            raise ResourceError(f"{self.spec.token} {identifier}: written, but not there")
+            raise ResourceError(f"{self.spec.resource} {identifier}: written, but not there")
         return state
 
     def _nothing(self, name: str, value: Any) -> bool:

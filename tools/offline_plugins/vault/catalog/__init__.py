@@ -14,7 +14,9 @@ _MODULES = ("core", "database", "auth", "identity", "engines", "pki")
 def everything() -> dict[str, Endpoint]:
     """The types by token."""
     return {
-        spec.token: spec for name in _MODULES for spec in import_module(f"{__name__}.{name}").TYPES
+        spec.resource: spec
+        for name in _MODULES
+        for spec in import_module(f"{__name__}.{name}").TYPES
     }
 
 

@@ -8,12 +8,12 @@ from tools.offline_plugins.vault.kinds.approle import RoleKind
 from tools.offline_plugins.vault.kinds.engines import JwtKind, JwtRoleKind
 from tools.offline_plugins.vault.kinds.tokens import SecretIdKind
 
-_TOKEN_SETS = "tokenPolicies tokenBoundCidrs"
+_TOKEN_SETS = "tokenPolicies tokenBoundCidrs"  # noqa: S105 names of properties
 _TOKEN_DEFAULTS = {"tokenType": "default"}
 
 TYPES = (
     Endpoint(
-        token="vault:appRole/authBackendRole:AuthBackendRole",
+        resource="vault:appRole/authBackendRole:AuthBackendRole",
         path="auth/{backend}/role/{roleName}",
         kind=RoleKind,
         replaces=words("backend namespace roleName"),
@@ -23,7 +23,7 @@ TYPES = (
         unsent=words("roleId"),
     ),
     Endpoint(
-        token="vault:appRole/authBackendRoleSecretId:AuthBackendRoleSecretId",
+        resource="vault:appRole/authBackendRoleSecretId:AuthBackendRoleSecretId",
         path="auth/{backend}/role/{roleName}",
         identifier="backend={backend}::role={roleName}::accessor={accessor}",
         kind=SecretIdKind,
@@ -45,7 +45,7 @@ TYPES = (
         },
     ),
     Endpoint(
-        token="vault:jwt/authBackend:AuthBackend",
+        resource="vault:jwt/authBackend:AuthBackend",
         path="sys/auth/{path}",
         identifier="{path}",
         kind=JwtKind,
@@ -62,7 +62,7 @@ TYPES = (
         write_only=words("oidcClientSecretWo"),
     ),
     Endpoint(
-        token="vault:jwt/authBackendRole:AuthBackendRole",
+        resource="vault:jwt/authBackendRole:AuthBackendRole",
         path="auth/{backend}/role/{roleName}",
         kind=JwtRoleKind,
         replaces=words("backend namespace roleName roleType"),
@@ -74,7 +74,7 @@ TYPES = (
         nullable=words("allowedRedirectUris boundClaims claimMappings"),
     ),
     Endpoint(
-        token="vault:kubernetes/authBackendConfig:AuthBackendConfig",
+        resource="vault:kubernetes/authBackendConfig:AuthBackendConfig",
         path="auth/{backend}/config",
         replaces=words("backend namespace"),
         defaults={"backend": "kubernetes"},
@@ -88,7 +88,7 @@ TYPES = (
         removable=False,
     ),
     Endpoint(
-        token="vault:kubernetes/authBackendRole:AuthBackendRole",
+        resource="vault:kubernetes/authBackendRole:AuthBackendRole",
         path="auth/{backend}/role/{roleName}",
         replaces=words("backend namespace roleName"),
         defaults={"backend": "kubernetes", **_TOKEN_DEFAULTS},

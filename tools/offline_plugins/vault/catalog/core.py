@@ -23,7 +23,7 @@ _AUTOPILOT_DEFAULTS = {
 
 TYPES = (
     Endpoint(
-        token="vault:index/mount:Mount",
+        resource="vault:index/mount:Mount",
         path="sys/mounts/{path}",
         identifier="{path}",
         kind=MountKind,
@@ -35,7 +35,7 @@ TYPES = (
         kept={"pluginVersion": None},
     ),
     Endpoint(
-        token="vault:index/authBackend:AuthBackend",
+        resource="vault:index/authBackend:AuthBackend",
         path="sys/auth/{path}",
         identifier="{path}",
         kind=AuthKind,
@@ -44,7 +44,7 @@ TYPES = (
         kept={"disableRemount": False, "identityTokenKey": None},
     ),
     Endpoint(
-        token="vault:index/audit:Audit",
+        resource="vault:index/audit:Audit",
         path="sys/audit/{path}",
         identifier="{path}",
         kind=AuditKind,
@@ -53,14 +53,14 @@ TYPES = (
         kept={"local": None},
     ),
     Endpoint(
-        token="vault:index/auditRequestHeader:AuditRequestHeader",
+        resource="vault:index/auditRequestHeader:AuditRequestHeader",
         path="sys/config/auditing/request-headers/{name}",
         identifier="{name}",
         kind=RequestHeaderKind,
         replaces=words("name namespace"),
     ),
     Endpoint(
-        token="vault:index/policy:Policy",
+        resource="vault:index/policy:Policy",
         path="sys/policies/acl/{name}",
         identifier="{name}",
         replaces=words("name namespace"),
@@ -68,14 +68,14 @@ TYPES = (
         kept={"allowOverwrite": None},
     ),
     Endpoint(
-        token="vault:index/passwordPolicy:PasswordPolicy",
+        resource="vault:index/passwordPolicy:PasswordPolicy",
         path="sys/policies/password/{name}",
         identifier="{name}",
         kept={"entropySource": None},
         omits_nulls=True,
     ),
     Endpoint(
-        token="vault:index/quotaRateLimit:QuotaRateLimit",
+        resource="vault:index/quotaRateLimit:QuotaRateLimit",
         path="sys/quotas/rate-limit/{name}",
         identifier="{name}",
         replaces=words("name namespace path"),
@@ -84,7 +84,7 @@ TYPES = (
         kept={"inheritable": None},
     ),
     Endpoint(
-        token="vault:index/quotaConfig:QuotaConfig",
+        resource="vault:index/quotaConfig:QuotaConfig",
         path="sys/quotas/config",
         identifier="missing ID",
         compare=sets("absoluteRateLimitExemptPaths rateLimitExemptPaths"),
@@ -98,7 +98,7 @@ TYPES = (
         },
     ),
     Endpoint(
-        token="vault:index/raftAutopilot:RaftAutopilot",
+        resource="vault:index/raftAutopilot:RaftAutopilot",
         path="sys/storage/raft/autopilot/configuration",
         replaces=words("namespace"),
         defaults={
@@ -112,7 +112,7 @@ TYPES = (
         on_delete=_AUTOPILOT_DEFAULTS,
     ),
     Endpoint(
-        token="vault:index/token:Token",
+        resource="vault:index/token:Token",
         path="auth/token/create",
         kind=TokenKind,
         replaces=words(

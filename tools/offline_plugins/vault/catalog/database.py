@@ -8,7 +8,7 @@ from tools.offline_plugins.vault.kinds.database import ConnectionKind
 
 TYPES = (
     Endpoint(
-        token="vault:database/secretBackendConnection:SecretBackendConnection",
+        resource="vault:database/secretBackendConnection:SecretBackendConnection",
         path="{backend}/config/{name}",
         kind=ConnectionKind,
         replaces=words("backend namespace"),
@@ -37,14 +37,14 @@ TYPES = (
         write_only=words("postgresql.passwordWo"),
     ),
     Endpoint(
-        token="vault:database/secretBackendRole:SecretBackendRole",
+        resource="vault:database/secretBackendRole:SecretBackendRole",
         path="{backend}/roles/{name}",
         replaces=words("backend dbName name namespace"),
         computed=words("credentialType"),
         nullable=words("credentialConfig"),
     ),
     Endpoint(
-        token="vault:database/secretBackendStaticRole:SecretBackendStaticRole",
+        resource="vault:database/secretBackendStaticRole:SecretBackendStaticRole",
         path="{backend}/static-roles/{name}",
         replaces=words("backend dbName name namespace username"),
         computed=words("credentialType"),

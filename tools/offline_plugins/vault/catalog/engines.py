@@ -15,7 +15,7 @@ from tools.offline_plugins.vault.kinds.stored import GenericKind, KvConfigKind, 
 
 TYPES = (
     Endpoint(
-        token="vault:kv/secretBackendV2:SecretBackendV2",
+        resource="vault:kv/secretBackendV2:SecretBackendV2",
         path="{mount}/config",
         kind=KvConfigKind,
         replaces=words("mount namespace"),
@@ -23,7 +23,7 @@ TYPES = (
         removable=False,
     ),
     Endpoint(
-        token="vault:kv/secretV2:SecretV2",
+        resource="vault:kv/secretV2:SecretV2",
         path="{mount}/data/{name}",
         kind=KvSecretKind,
         replaces=words("mount name namespace"),
@@ -32,14 +32,14 @@ TYPES = (
         write_only=words("dataJsonWo"),
     ),
     Endpoint(
-        token="vault:generic/endpoint:Endpoint",
+        resource="vault:generic/endpoint:Endpoint",
         path="{path}",
         kind=GenericKind,
         replaces=words("namespace path"),
         compare={"dataJson": "json"},
     ),
     Endpoint(
-        token="vault:ssh/secretBackendCa:SecretBackendCa",
+        resource="vault:ssh/secretBackendCa:SecretBackendCa",
         path="{backend}/config/ca",
         identifier="{backend}",
         kind=SshCaKind,
@@ -59,7 +59,7 @@ TYPES = (
         },
     ),
     Endpoint(
-        token="vault:ssh/secretBackendRole:SecretBackendRole",
+        resource="vault:ssh/secretBackendRole:SecretBackendRole",
         path="{backend}/roles/{name}",
         kind=SshRoleKind,
         replaces=words("backend name namespace"),
@@ -67,7 +67,7 @@ TYPES = (
         kept={"excludeCidrLists": None},
     ),
     Endpoint(
-        token="vault:transit/secretBackendKey:SecretBackendKey",
+        resource="vault:transit/secretBackendKey:SecretBackendKey",
         path="{backend}/keys/{name}",
         kind=TransitKeyKind,
         replaces=words(
@@ -86,7 +86,7 @@ TYPES = (
         },
     ),
     Endpoint(
-        token="vault:aws/secretBackend:SecretBackend",
+        resource="vault:aws/secretBackend:SecretBackend",
         path="sys/mounts/{path}",
         identifier="{path}",
         kind=AwsKind,
@@ -114,7 +114,7 @@ TYPES = (
         write_only=words("secretKeyWo"),
     ),
     Endpoint(
-        token="vault:aws/secretBackendRole:SecretBackendRole",
+        resource="vault:aws/secretBackendRole:SecretBackendRole",
         path="{backend}/roles/{name}",
         kind=AwsRoleKind,
         replaces=words("backend name namespace roleArns"),

@@ -8,7 +8,7 @@ from tools.offline_plugins.vault.kinds.identity import IdentityKind
 
 TYPES = (
     Endpoint(
-        token="vault:identity/entity:Entity",
+        resource="vault:identity/entity:Entity",
         path="identity/entity",
         kind=IdentityKind,
         replaces=words("namespace"),
@@ -17,14 +17,14 @@ TYPES = (
         kept={"externalPolicies": False},
     ),
     Endpoint(
-        token="vault:identity/entityAlias:EntityAlias",
+        resource="vault:identity/entityAlias:EntityAlias",
         path="identity/entity-alias",
         kind=IdentityKind,
         replaces=words("namespace"),
         absent=words("issuer externalId"),
     ),
     Endpoint(
-        token="vault:identity/group:Group",
+        resource="vault:identity/group:Group",
         path="identity/group",
         kind=IdentityKind,
         replaces=words("namespace type"),

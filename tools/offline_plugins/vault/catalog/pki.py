@@ -23,13 +23,13 @@ _RENAMED = {"keyUsages": "key_usage"}
 
 TYPES = (
     Endpoint(
-        token="vault:pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls",
+        resource="vault:pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls",
         path="{backend}/config/urls",
         replaces=words("namespace"),
         removable=False,
     ),
     Endpoint(
-        token="vault:pkiSecret/secretBackendRole:SecretBackendRole",
+        resource="vault:pkiSecret/secretBackendRole:SecretBackendRole",
         path="{backend}/roles/{name}",
         kind=PkiRoleKind,
         replaces=words("backend name namespace"),
@@ -67,7 +67,7 @@ TYPES = (
         nullable=words("allowedSerialNumbers extKeyUsageOids extKeyUsages policyIdentifiers"),
     ),
     Endpoint(
-        token="vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+        resource="vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
         path="{backend}/issuers/generate/root/{type}",
         identifier="{backend}/issuer/{issuerId}",
         kind=RootKind,
@@ -77,7 +77,7 @@ TYPES = (
         rename=_RENAMED,
     ),
     Endpoint(
-        token="vault:pkiSecret/secretBackendIntermediateCertRequest:"
+        resource="vault:pkiSecret/secretBackendIntermediateCertRequest:"
         "SecretBackendIntermediateCertRequest",
         path="{backend}/issuers/generate/intermediate/{type}",
         identifier="{backend}/issuers/generate/intermediate/{type}/{uuid}",
@@ -90,7 +90,7 @@ TYPES = (
         removable=False,
     ),
     Endpoint(
-        token="vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate",
+        resource="vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate",
         path="{backend}/root/sign-intermediate",
         identifier="{backend}/{commonName}",
         kind=SignedKind,
@@ -102,7 +102,7 @@ TYPES = (
         kept={"revoke": False, "useCsrValues": False},
     ),
     Endpoint(
-        token="vault:pkiSecret/secretBackendIntermediateSetSigned:"
+        resource="vault:pkiSecret/secretBackendIntermediateSetSigned:"
         "SecretBackendIntermediateSetSigned",
         path="{backend}/intermediate/set-signed",
         identifier="{backend}/intermediate/set-signed/{uuid}",

@@ -9,10 +9,19 @@ from typing import Any
 from tools.offline_plugins.vault.client import VaultError
 from tools.offline_plugins.vault.endpoint import EndpointKind, fill
 
-_TOLD = (
-    "caChains certificate csr importedIssuers importedKeys issuerId issuingCa keyId privateKey "
-    "privateKeyType serialNumber"
-).split()
+_TOLD = [
+    "caChains",
+    "certificate",
+    "csr",
+    "importedIssuers",
+    "importedKeys",
+    "issuerId",
+    "issuingCa",
+    "keyId",
+    "privateKey",
+    "privateKeyType",
+    "serialNumber",
+]
 _FIELDS = {"caChains": "ca_chain"}
 
 
@@ -30,9 +39,7 @@ class MadeOnceKind(EndpointKind):
         """The state as it was: Vault is not asked."""
         return identifier, dict(olds)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Only what needs no call can change."""
         return {**olds, **{name: news.get(name) for name in self.schema.inputs}}
 

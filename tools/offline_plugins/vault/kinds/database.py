@@ -31,8 +31,8 @@ class ConnectionKind(EndpointKind):
         ]
         if others:
             raise ResourceError(
-                f"{self.spec.token}: {others[0]}: the offline stand-in connects to Postgres only; "
-                "the published plugin serves this block"
+                f"{self.spec.resource}: {others[0]}: the offline stand-in connects to Postgres "
+                "only; the published plugin serves this block"
             )
         block = dict(inputs.get(BLOCK) or {})
         before = (olds or {}).get(BLOCK) or {}
@@ -60,7 +60,7 @@ class ConnectionKind(EndpointKind):
         details = data.get("connection_details") or {}
         block = self.schema.inputs[BLOCK]
         if not isinstance(block, Object):
-            raise ResourceError(f"{self.spec.token}: this SDK has no block {BLOCK}")
+            raise ResourceError(f"{self.spec.resource}: this SDK has no block {BLOCK}")
         before = known.get(BLOCK) or {}
         values: dict[str, Any] = {}
         for name, kind in block.fields.items():

@@ -14,7 +14,9 @@ from tools.offline_plugins.vault.kinds.mounts import AuthKind, MountKind, durati
 class JwtKind(AuthKind):
     """A JWT or OIDC auth method: mount, tune block, configuration."""
 
-    _MOUNT = frozenset("accessor description disableRemount local namespace path tune type".split())
+    _MOUNT = frozenset(
+        ["accessor", "description", "disableRemount", "local", "namespace", "path", "tune", "type"]
+    )
 
     def configure(
         self, path: str, inputs: Mapping[str, Any], olds: Mapping[str, Any] | None
@@ -49,9 +51,7 @@ class AwsKind(MountKind):
             raise
         return path, self.known(path, inputs)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Tune it, and configure it anew."""
         super().update(identifier, olds, news)
         path = str(news.get("path") or identifier).strip("/")
@@ -161,13 +161,28 @@ class TransitKeyKind(EndpointKind):
     """A transit key: made with some of its properties, configured with the others."""
 
     _CONFIG = (
-        "allowPlaintextBackup autoRotatePeriod deletionAllowed exportable minDecryptionVersion "
-        "minEncryptionVersion"
-    ).split()
+        "allowPlaintextBackup",
+        "autoRotatePeriod",
+        "deletionAllowed",
+        "exportable",
+        "minDecryptionVersion",
+        "minEncryptionVersion",
+    )
     _MADE = (
-        "allowPlaintextBackup autoRotatePeriod context convergentEncryption derived exportable "
-        "hybridKeyTypeEc hybridKeyTypePqc keySize managedKeyId managedKeyName parameterSet type"
-    ).split()
+        "allowPlaintextBackup",
+        "autoRotatePeriod",
+        "context",
+        "convergentEncryption",
+        "derived",
+        "exportable",
+        "hybridKeyTypeEc",
+        "hybridKeyTypePqc",
+        "keySize",
+        "managedKeyId",
+        "managedKeyName",
+        "parameterSet",
+        "type",
+    )
 
     def body(
         self, inputs: Mapping[str, Any], olds: Mapping[str, Any] | None = None
@@ -181,9 +196,7 @@ class TransitKeyKind(EndpointKind):
         identifier = self.identify(inputs, {})
         return identifier, self.update(identifier, {}, inputs)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Configure it."""
         config: dict[str, Any] = {}
         for name in self._CONFIG:

@@ -22,16 +22,14 @@ class IdentityKind(EndpointKind):
         """The id that Vault gave; without one there was something of that name before."""
         identifier = (answer.get("data") or {}).get("id")
         if not identifier:
-            raise ResourceError(f"{self.spec.token} {inputs.get('name')}: it exists already")
+            raise ResourceError(f"{self.spec.resource} {inputs.get('name')}: it exists already")
         return str(identifier)
 
     def parts(self, identifier: str) -> dict[str, Any]:
         """An id says nothing of the inputs."""
         return {}
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Write it under its id."""
         self.write(f"{self.spec.path}/id/{identifier}", self.body(news, olds), news)
         return self.known(identifier, news)

@@ -13,13 +13,23 @@ from tools.offline_plugins.vault.client import VaultError
 from tools.offline_plugins.vault.endpoint import EndpointKind, fill
 
 _MOVE_SECONDS = 60.0
-_CONFIG = (
-    "allowedManagedKeys allowedResponseHeaders auditNonHmacRequestKeys auditNonHmacResponseKeys "
-    "defaultLeaseTtlSeconds delegatedAuthAccessors forceNoCache identityTokenKey "
-    "listingVisibility maxLeaseTtlSeconds passthroughRequestHeaders pluginVersion"
-).split()
-_WHOLE = "type description local sealWrap externalEntropyAccess options".split()
-_TUNED = "description options".split()
+_ENABLED = ("type", "description", "local")
+_CONFIG = [
+    "allowedManagedKeys",
+    "allowedResponseHeaders",
+    "auditNonHmacRequestKeys",
+    "auditNonHmacResponseKeys",
+    "defaultLeaseTtlSeconds",
+    "delegatedAuthAccessors",
+    "forceNoCache",
+    "identityTokenKey",
+    "listingVisibility",
+    "maxLeaseTtlSeconds",
+    "passthroughRequestHeaders",
+    "pluginVersion",
+]
+_WHOLE = ["type", "description", "local", "sealWrap", "externalEntropyAccess", "options"]
+_TUNED = ["description", "options"]
 
 
 def _config(inputs: Mapping[str, Any], olds: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -111,7 +121,7 @@ class MountKind(EndpointKind):
             if info.get("status") == "success":
                 return
             if info.get("status") == "failure" or time.monotonic() > deadline:
-                raise ResourceError(f"{self.spec.token} {source}: moving to {target} failed")
+                raise ResourceError(f"{self.spec.resource} {source}: moving to {target} failed")
 
 
 class AuthKind(MountKind):
@@ -120,7 +130,7 @@ class AuthKind(MountKind):
     def create(self, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Enable it and tune it; raises ResourceError, and then it is disabled again."""
         path = str(inputs.get("path") or inputs["type"]).strip("/")
-        body = {n: inputs[n] for n in ("type", "description", "local") if n in inputs}
+        body: dict[str, Any] = {n: inputs[n] for n in _ENABLED if n in inputs}
         if "identityTokenKey" in inputs:
             body["config"] = {"identity_token_key": inputs["identityTokenKey"]}
         self.write(f"sys/auth/{path}", body, inputs)
@@ -209,7 +219,7 @@ class AuditKind(EndpointKind):
     def create(self, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Enable it; raises ResourceError."""
         path = str(inputs.get("path") or inputs["type"]).strip("/")
-        body = {n: inputs[n] for n in ("type", "description", "options", "local") if n in inputs}
+        body: dict[str, Any] = {n: inputs[n] for n in (*_ENABLED, "options") if n in inputs}
         self.write(f"sys/audit/{path}", body, inputs)
         return path, self.known(path, inputs)
 

@@ -48,9 +48,7 @@ class KvSecretKind(EndpointKind):
         identifier = self.path(inputs)
         return identifier, self.known(identifier, inputs)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """A new version when the data has changed; the metadata when that has."""
         written = news.get("dataJsonWoVersion") != olds.get("dataJsonWoVersion")
         if written or _loads(news.get("dataJson")) != _loads(olds.get("dataJson")):
@@ -135,9 +133,7 @@ class GenericKind(EndpointKind):
         """Write it; raises ResourceError."""
         return inputs["path"], self.update(inputs["path"], {}, inputs)
 
-    def update(
-        self, identifier: str, olds: dict[str, Any], news: dict[str, Any]
-    ) -> dict[str, Any]:
+    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
         """Write it, and keep the answer's fields that the program asked for."""
         answer = self.write(identifier, json.loads(news["dataJson"]), news)
         asked = news.get("writeFields") or []

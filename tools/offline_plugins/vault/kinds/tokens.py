@@ -14,7 +14,16 @@ from tools.offline_plugins.vault.client import VaultError
 from tools.offline_plugins.vault.endpoint import EndpointKind, fill
 
 _GONE = ("invalid accessor", "failed to find accessor entry", "bad token", "does not exist")
-_ASKED = "displayName explicitMaxTtl noDefaultPolicy noParent numUses period policies ttl".split()
+_ASKED = [
+    "displayName",
+    "explicitMaxTtl",
+    "noDefaultPolicy",
+    "noParent",
+    "numUses",
+    "period",
+    "policies",
+    "ttl",
+]
 
 
 def _gone(error: VaultError) -> bool:
@@ -38,7 +47,7 @@ class TokenKind(EndpointKind):
             wrap_ttl=str(inputs.get("wrappingTtl") or ""),
         )
         if answer is None:
-            raise ResourceError(f"{self.spec.token}: Vault gave no token")
+            raise ResourceError(f"{self.spec.resource}: Vault gave no token")
         known = dict(inputs)
         wrapped = answer.get("wrap_info")
         if wrapped:
@@ -50,7 +59,7 @@ class TokenKind(EndpointKind):
         return accessor, self.known(accessor, known)
 
     def read(self, identifier: str, olds: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-        """Look it up; renew it when less than `renewMinLease` is left, as the published one does."""
+        """Look it up; renew it when less than `renewMinLease` is left."""
         state = self.gather(identifier, olds)
         if state is None:
             return None
@@ -105,7 +114,7 @@ def _moment(text: Any) -> datetime | None:
     if not text:
         return None
     whole = re.sub(r"(\.\d{6})\d+", r"\1", str(text))
-    return datetime.fromisoformat(whole.replace("Z", "+00:00")).astimezone(UTC)
+    return datetime.fromisoformat(whole).astimezone(UTC)
 
 
 class SecretIdKind(EndpointKind):
@@ -127,7 +136,7 @@ class SecretIdKind(EndpointKind):
             wrap_ttl=str(inputs.get("wrappingTtl") or ""),
         )
         if answer is None:
-            raise ResourceError(f"{self.spec.token}: Vault gave no secret id")
+            raise ResourceError(f"{self.spec.resource}: Vault gave no secret id")
         known = dict(inputs)
         wrapped = answer.get("wrap_info")
         if wrapped:
