@@ -11,63 +11,31 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from random import Random, SystemRandom
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
 from loadtests.pools import renewal
+from loadtests.pools.breaker import Breaker
 from loadtests.pools.errors import CredentialsRefused, CredentialsUnavailable
+from loadtests.pools.generation import Counts, Generation, Refused
+from loadtests.pools.login import Login
 from loadtests.pools.renewal import Lease, Step, TokenBucket, Trouble
+from loadtests.pools.retired import Retired
 from loadtests.secrets import redact
 from loadtests.vault import (
     AuthRefused,
     Issued,
     LeaseGone,
-    RequestRefused,
     Token,
     VaultClient,
     VaultError,
     VaultUnavailable,
 )
 
-Breaker = Literal["closed", "open", "half-open"]
 _LONG = 3600.0
 _RETIRE_POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One credential: its number, its login, and what bounds it."""
-
-    number: int
-    issued: Issued
-    token: Token
-    lease: Lease
-
-    @property
-    def username(self) -> str:
-        """The dynamic role's name; no secret."""
-        return self.issued.username
-
-
-class Refused(Exception):
-    """Raised by the `verify` that a pool passes in when Postgres refuses a new credential."""
-
-
-@dataclass
-class Counts:
-    """What happened so far."""
-
-    logins: int = 0
-    issues: int = 0
-    issue_failures: int = 0
-    renewals: int = 0
-    renewal_failures: int = 0
-    revocations: int = 0
-    refusals: int = field(default=0, metadata={"doc": "generations that Postgres refused"})
 
 
 class LeasedCredentials:
@@ -95,8 +63,9 @@ class LeasedCredentials:
         self.counts = Counts()
         self._vault = vault
         self._verify, self._adopted, self._gave_up = verify, adopted, gave_up
-        self._sessions = sessions
-        self._outage_grace = outage_grace
+        self._login = Login(vault, self.counts)
+        self._retired = Retired(vault, self._login, self.counts, name=name, sessions=sessions)
+        self._breaker = Breaker(outage_grace)
         self._max_ttl = max_ttl
         self._random = random or SystemRandom()
         self._bucket = TokenBucket()
@@ -105,12 +74,6 @@ class LeasedCredentials:
         self._dead = 0  # generations up to this number must not be used
         self._doubted = 0  # … and up to this one a newer is wanted, but they may be
         self._number = 0
-        self._token: Token | None = None
-        self._retiring: list[Generation] = []
-        self._failures = 0
-        self._failing_since: float | None = None
-        self._trouble: VaultError | Refused | None = None
-        self._probing = False
         self._closing = False
         self._renew_at = self._not_before = 0.0
         self._log = structlog.get_logger("loadtests.pools").bind(pool=name)
@@ -137,7 +100,8 @@ class LeasedCredentials:
         if self._thread.ident is not None:
             self._thread.join(timeout)
         if not self._thread.is_alive():
-            self._give_back()
+            self._current, last = None, self._current
+            self._retired.give_back(last)
         self._vault.close()
 
     @property
@@ -171,10 +135,9 @@ class LeasedCredentials:
     def problem(self) -> CredentialsUnavailable | None:
         """Return why requests are turned away, or None while they are admitted."""
         with self._changed:
-            if self._may_use_current() or self._breaker() == "closed":
+            if self._may_use_current() or self._breaker.state == "closed":
                 return None
-            reason = str(self._trouble)
-            refused = not isinstance(self._trouble, VaultUnavailable)
+            reason, refused = str(self._breaker.trouble), not self._breaker.unavailable
         kind = CredentialsRefused if refused else CredentialsUnavailable
         return kind(f"pool {self.name!r} has no credential it may use: {reason}")
 
@@ -185,7 +148,9 @@ class LeasedCredentials:
         """
         with self._changed:
             while not self._closing:
-                if self._may_use_current() and not (self._in_doubt() and self._failures == 0):
+                if self._may_use_current() and not (
+                    self._in_doubt() and self._breaker.failures == 0
+                ):
                     return self._current
                 self._changed.wait(self._until_deadline())
             return None
@@ -239,7 +204,7 @@ class LeasedCredentials:
                 "lease_remaining_seconds": (
                     round(current.lease.deadline - now, 3) if current else None
                 ),
-                "breaker": self._breaker(),
+                "breaker": self._breaker.state,
                 **vars(self.counts),
             }
 
@@ -257,15 +222,6 @@ class LeasedCredentials:
             return None
         remains = self._current.lease.deadline - time.monotonic()
         return remains if remains > 0 else None
-
-    def _breaker(self) -> Breaker:
-        if self._failing_since is None:
-            return "closed"
-        if isinstance(self._trouble, VaultUnavailable) and (
-            time.monotonic() - self._failing_since < self._outage_grace
-        ):
-            return "closed"  # an election takes this long: waiting beats failing
-        return "half-open" if self._probing else "open"
 
     # The thread -------------------------------------------------------------------------------
 
@@ -299,7 +255,7 @@ class LeasedCredentials:
         elif now >= self._renew_at:
             self._renew(current)
         else:
-            self._retire()  # only when nobody waits for a credential
+            self._retired.revoke_unused(current)  # only when nobody waits for a credential
         return self._seconds_to_next()
 
     def _seconds_to_next(self) -> float:
@@ -314,14 +270,14 @@ class LeasedCredentials:
         else:
             due = min(self._renew_at, current.lease.deadline)
         wait = max(0.0, min(due - now, _LONG))
-        return min(wait, _RETIRE_POLL_SECONDS) if self._retiring else wait
+        return min(wait, _RETIRE_POLL_SECONDS) if self._retired else wait
 
     def _renew(self, current: Generation) -> None:
         if not current.issued.renewable:
             self._replace()
             return
         try:
-            self._renew_token_if_needed(current)
+            self._login.stretch(current.token, 2 * current.issued.lease_seconds)
             asked_at, granted = self._vault.renew(
                 current.token, current.issued.lease_id, current.issued.lease_seconds
             )
@@ -348,13 +304,6 @@ class LeasedCredentials:
             return
         self._renew_at = renewal.renewal_time(renewed.lease, self._random, fresh=False)
 
-    def _renew_token_if_needed(self, current: Generation) -> None:
-        token = current.token
-        needed = time.monotonic() + 2 * current.issued.lease_seconds
-        if token.renewable and token.expires_at < needed and token is self._token:
-            with suppress(VaultUnavailable):  # the lease's own renewal will say so
-                self._token = self._vault.renew_token(token)
-
     def _renewal_failed(self, current: Generation, error: VaultError) -> None:
         self.counts.renewal_failures += 1
         trouble = Trouble.UNAVAILABLE
@@ -373,7 +322,11 @@ class LeasedCredentials:
             return
         self._failed(error)
         again = renewal.retry_time(
-            current.lease, now, self._failures, self._random, retry_after=_retry_after(error)
+            current.lease,
+            now,
+            self._breaker.failures,
+            self._random,
+            retry_after=_retry_after(error),
         )
         self._renew_at = current.lease.deadline if again is None else again
 
@@ -382,26 +335,26 @@ class LeasedCredentials:
         if (wait := self._bucket.wait(time.monotonic())) > 0:
             self._hold(wait)
             return
-        self._probing = True
+        self._breaker.probing = True
         try:
             fresh = self._issue(login=login)
             try:
                 self._verify(fresh)
             except Refused:
-                self._discard(fresh)
+                self._retired.revoke(fresh, self._current)
                 raise
         except (VaultError, Refused) as error:
             self.counts.issue_failures += 1
             self._failed(error)
             cap = 1.0 if isinstance(error, VaultUnavailable) else 30.0
             seconds = renewal.backoff(
-                self._failures, self._random, cap=cap, retry_after=_retry_after(error)
+                self._breaker.failures, self._random, cap=cap, retry_after=_retry_after(error)
             )
             self._hold(seconds)
             self._log.warning("no new credential", reason=str(error), again_in=round(seconds, 3))
             return
         finally:
-            self._probing = False
+            self._breaker.probing = False
         self._succeeded()
         with self._changed:
             old, self._current = self._current, fresh
@@ -410,23 +363,25 @@ class LeasedCredentials:
         self._log.info("credential adopted", generation=fresh.number, username=fresh.username)
         self._adopted(fresh)
         if old is not None:
-            self._retiring.append(old)
+            self._retired.add(old)
 
     def _hold(self, seconds: float) -> None:
         self._not_before = self._renew_at = time.monotonic() + seconds
 
     def _issue(self, *, login: bool) -> Generation:
-        token = self._usable_token() if not login else None
+        # A lease ends with its token. One that has little left would make a short lease.
+        needed = 2 * self._current.issued.lease_seconds if self._current else 0.0
+        token = None if login else self._login.token(needed)
         logged_in = token is None
         if token is None:
-            token = self._login()
+            token = self._login.again()
         self._bucket.take(time.monotonic())
         try:
             issued = self._vault.issue(token)
         except AuthRefused:
             if logged_in:
                 raise
-            token = self._login()
+            token = self._login.again()
             issued = self._vault.issue(token)
         self.counts.issues += 1
         self._number += 1
@@ -437,90 +392,21 @@ class LeasedCredentials:
     def _generation(
         self, number: int, issued: Issued, token: Token, *, asked_at: float, seconds: float
     ) -> Generation:
-        # the token may have been renewed since: what counts is the login that is alive now
-        alive = self._token if self._token and self._token.value == token.value else token
+        alive = self._login.latest(token)
         end = issued.asked_at + self._max_ttl if self._max_ttl else float("inf")
         return Generation(number, issued, alive, Lease(asked_at, seconds, alive.expires_at, end))
 
-    def _usable_token(self) -> Token | None:
-        token = self._token
-        if token is None:
-            return None
-        # A lease ends with its token. One that has little left would make a short lease.
-        remains = token.expires_at - time.monotonic()
-        needed = 2 * self._current.issued.lease_seconds if self._current else 0.0
-        if remains >= needed:
-            return token
-        if token.renewable:
-            with suppress(VaultError):
-                self._token = self._vault.renew_token(token)
-                if self._token.expires_at - time.monotonic() >= needed / 2:
-                    return self._token
-        return None
-
-    def _login(self) -> Token:
-        self._token = self._vault.login()
-        self.counts.logins += 1
-        return self._token
-
     def _failed(self, error: VaultError | Refused) -> None:
         with self._changed:
-            self._failures += 1
-            self._trouble = error
-            if self._failing_since is None:
-                self._failing_since = time.monotonic()
+            self._breaker.failed(error)
             self._changed.notify_all()
         if (problem := self.problem()) is not None:
             self._gave_up(problem)
 
     def _succeeded(self) -> None:
         with self._changed:
-            self._failures, self._failing_since, self._trouble = 0, None, None
+            self._breaker.succeeded()
             self._not_before = 0.0
-
-    # Giving back ------------------------------------------------------------------------------
-
-    def _retire(self) -> None:
-        """Revoke the leases whose sessions are gone; one that outlives them ends by itself."""
-        for old in list(self._retiring):
-            if time.monotonic() >= old.lease.expires_at:
-                self._retiring.remove(old)
-            elif self._sessions(old.number) == 0:
-                self._retiring.remove(old)
-                self._discard(old)
-
-    def _discard(self, old: Generation) -> None:
-        try:
-            self._vault.revoke(old.token, old.issued.lease_id)
-            self.counts.revocations += 1
-        except VaultError as error:
-            self._log.info("lease not revoked", generation=old.number, reason=str(error))
-        in_use = {one.token.value for one in (*self._retiring, self._current) if one is not None}
-        if self._token is not None:
-            in_use.add(self._token.value)
-        if old.token.value not in in_use:
-            with suppress(VaultError):
-                self._vault.revoke_token(old.token)
-
-    def _give_back(self) -> None:
-        """Revoke what is left, newest first; give up at the first sign of an outage."""
-        held = [one for one in (self._current, *self._retiring) if one is not None]
-        self._current = None
-        for one in held:
-            try:
-                self._vault.revoke(one.token, one.issued.lease_id)
-                self.counts.revocations += 1
-            except (AuthRefused, LeaseGone, RequestRefused):
-                continue  # gone already, or it goes with its token
-            except VaultError as error:
-                self._log.warning("leases left to expire", reason=str(error))
-                return
-        tokens = {one.token.value: one.token for one in held}
-        if self._token is not None:
-            tokens[self._token.value] = self._token
-        for token in tokens.values():
-            with suppress(VaultError):
-                self._vault.revoke_token(token)
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -17,8 +17,9 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from loadtests.pools import renewal
-from loadtests.pools.credentials import Generation, LeasedCredentials, Refused
+from loadtests.pools.credentials import LeasedCredentials
 from loadtests.pools.errors import ConnectFailed, CredentialsUnavailable
+from loadtests.pools.generation import Generation, Refused
 from loadtests.pools.postgres import connect_arguments, credential_refused, too_many_connections
 from loadtests.pools.sessions import ADMIN_SHUTDOWN, LeasedConnection
 from loadtests.secrets import redact
