@@ -17,7 +17,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NoReturn
 
 import structlog
@@ -133,41 +134,21 @@ def open_pools(
     kind: str, target: Target, *, count: int, size: int, timeout: float
 ) -> Iterator[list[Pool]]:
     """Open `count` pools side by side, as `count` replicas would; close them all at the end."""
-    opened: dict[int, Pool] = {}
-    problems: list[Exception] = []
-
-    def open_one(number: int) -> None:
-        try:
-            opened[number] = open_pool(
-                kind, target, size=size, name=f"{kind}-{number}", timeout=timeout
+    # An executor, not bare threads: a `Thread.join` that a signal interrupts takes its thread for
+    # ended, and what that one opens would be left behind.
+    with ThreadPoolExecutor(count, thread_name_prefix="orders-pools") as workers:
+        opening = [
+            workers.submit(
+                open_pool, kind, target, size=size, name=f"{kind}-{number}", timeout=timeout
             )
-        except Exception as error:  # noqa: BLE001 - handed to the main thread below
-            problems.append(error)
-
-    opening = _threads("open", open_one, range(1, count + 1))
-    try:
-        for thread in opening:
-            thread.join()
-        if problems:
-            raise problems[0]
-        yield [opened[number] for number in sorted(opened)]
-    finally:
-        for thread in opening:  # still running when a signal came: what they open must be closed
-            thread.join()
-        for thread in _threads("close", lambda number: opened[number].close(), list(opened)):
-            thread.join()
-
-
-def _threads(
-    verb: str, work: Callable[[int], None], numbers: Iterable[int]
-) -> list[threading.Thread]:
-    threads = [
-        threading.Thread(target=work, args=(number,), name=f"{verb}-pool-{number}")
-        for number in numbers
-    ]
-    for thread in threads:
-        thread.start()
-    return threads
+            for number in range(1, count + 1)
+        ]
+        try:
+            yield [one.result() for one in opening]
+        finally:
+            wait(opening)
+            opened = [one.result() for one in opening if one.exception() is None]
+            list(workers.map(lambda pool: pool.close(), opened))
 
 
 class _Stop(SystemExit):

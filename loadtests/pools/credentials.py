@@ -148,9 +148,8 @@ class LeasedCredentials:
         """
         with self._changed:
             while not self._closing:
-                if self._may_use_current() and not (
-                    self._in_doubt() and self._breaker.failures == 0
-                ):
+                new_one_comes = self._wants_new() and self._breaker.failures == 0
+                if self._may_use_current() and not new_one_comes:
                     return self._current
                 self._changed.wait(self._until_deadline())
             return None
@@ -213,8 +212,8 @@ class LeasedCredentials:
     def _may_use_current(self) -> bool:
         return self._current is not None and self.usable(self._current.number)
 
-    def _in_doubt(self) -> bool:
-        return self._current is not None and self._current.number <= self._doubted
+    def _wants_new(self) -> bool:
+        return self.number <= max(self._dead, self._doubted)
 
     def _until_deadline(self) -> float | None:
         # a waiter must notice by itself that the deadline passes; nobody notifies then
@@ -241,9 +240,7 @@ class LeasedCredentials:
                 wait = 1.0
 
     def _needs_new(self) -> bool:
-        current = self._current
-        wanted = current is None or current.number <= max(self._dead, self._doubted)
-        return wanted and time.monotonic() >= self._not_before
+        return self._wants_new() and time.monotonic() >= self._not_before
 
     def _step(self) -> float:
         """Do what is due, and return the seconds until something may be due again."""
@@ -261,11 +258,7 @@ class LeasedCredentials:
     def _seconds_to_next(self) -> float:
         now = time.monotonic()
         current = self._current
-        if (
-            current is None
-            or current.number <= max(self._dead, self._doubted)
-            or now >= current.lease.deadline
-        ):
+        if current is None or self._wants_new() or now >= current.lease.deadline:
             due = self._not_before
         else:
             due = min(self._renew_at, current.lease.deadline)
@@ -321,13 +314,8 @@ class LeasedCredentials:
             self._replace(login=step is Step.LOGIN_AND_REPLACE)
             return
         self._failed(error)
-        again = renewal.retry_time(
-            current.lease,
-            now,
-            self._breaker.failures,
-            self._random,
-            retry_after=_retry_after(error),
-        )
+        tries, after = self._breaker.failures, _retry_after(error)
+        again = renewal.retry_time(current.lease, now, tries, self._random, retry_after=after)
         self._renew_at = current.lease.deadline if again is None else again
 
     def _replace(self, *, login: bool = False) -> None:

@@ -169,6 +169,16 @@ class Servers:
             self._vault.wait()
             self._vault = None
 
+    @contextmanager
+    def frozen_vault(self) -> Iterator[None]:
+        """Let Vault accept connections and answer nothing, for the block."""
+        assert self._vault is not None
+        self._vault.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._vault.send_signal(signal.SIGCONT)
+
 
 def _answers(client: hvac.Client) -> bool:
     with suppress(Exception):

@@ -161,6 +161,49 @@ def test_a_role_dropped_behind_the_sessions_back_is_replaced(healthy: Servers) -
         assert pool.lease()["issues"] == 2
 
 
+def test_a_revoked_login_is_renewed_with_its_lease(healthy: Servers) -> None:
+    """When the token is revoked, and its leases with it, the pool logs in once more and takes
+    one lease; requests that start afterwards succeed."""
+    with LeaseAwarePool(healthy.target(), min_size=5, timeout=5) as pool:
+        pool.wait()
+        operator = healthy.operator()
+        for accessor in operator.list("auth/token/accessors")["data"]["keys"]:
+            found = operator.auth.token.lookup_accessor(accessor)["data"]
+            if found["path"] == "auth/approle/login":
+                operator.auth.token.revoke_accessor(accessor)
+        until("the new lease", lambda: _works(pool) and pool.lease()["issues"] == 2, seconds=10)
+        assert pool.lease()["logins"] == 2
+        assert len(healthy.dynamic_roles()) == 1
+
+
+def test_too_many_connections_is_no_reason_for_a_new_lease(healthy: Servers) -> None:
+    """53300 is waited out: the connections there are serve on, and nothing is issued."""
+    with LeaseAwarePool(healthy.target(), min_size=2, max_size=8, timeout=5) as pool:
+        pool.wait()
+        with healthy.superuser() as owner:
+            name = pool.lease()["username"]
+            owner.execute(f'ALTER ROLE "{name}" CONNECTION LIMIT 2'.encode())
+        with load(pool, threads=8) as seen:
+            until("load goes on", lambda: seen.count() > 1000, seconds=20)
+        assert seen.failed() == []
+        assert pool.lease()["issues"] == 1
+        assert pool.lease()["refusals"] == 0
+
+
+def test_a_vault_that_hangs_holds_up_nobody(healthy: Servers) -> None:
+    """A Vault that accepts and never answers is an outage like any other: the lease serves on,
+    and a renewal that was due is caught up with afterwards."""
+    role = healthy.role("brief", ttl=12, max_ttl=120)
+    with LeaseAwarePool(healthy.target(role), min_size=5, timeout=5) as pool:
+        pool.wait()
+        with load(pool, threads=8) as seen:
+            with healthy.frozen_vault():
+                until("a renewal failed", lambda: pool.lease()["renewal_failures"] > 0, seconds=12)
+            until("a renewal", lambda: pool.lease()["renewals"] > 0, seconds=10)
+        assert seen.failed() == []
+        assert pool.lease()["issues"] == 1
+
+
 def test_natural_expiry_fails_nothing(healthy: Servers) -> None:
     """Over three generations that end at max_ttl, not one request fails, and old roles go."""
     role = healthy.role("brief", ttl=2, max_ttl=4)
@@ -229,6 +272,10 @@ def test_those_who_wait_when_the_credential_is_lost_are_let_go(healthy: Servers)
             assert time.monotonic() - start < 20
         finally:
             healthy.start_vault()
+
+
+def _works(pool: Pool) -> bool:
+    return not _fails(pool, psycopg.Error)
 
 
 def _fails(pool: Pool, kind: type[Exception]) -> bool:
