@@ -43,9 +43,9 @@ served = pytest.mark.parametrize("token", sorted(SPECS))
 def published_type(declared: Any) -> tuple[Any, bool, bool]:
     """A property of the published schema: its type, whether it replaces, whether it is secret."""
     marks = {"replaces", "secret", "default", "deprecated"}
-    if isinstance(declared, dict) and "type" in declared and set(declared) - {"type"} <= marks:
-        if set(declared) & marks:
-            return declared["type"], bool(declared.get("replaces")), bool(declared.get("secret"))
+    found = set(declared) & marks if isinstance(declared, dict) else set()
+    if found and set(declared) == found | {"type"}:
+        return declared["type"], bool(declared.get("replaces")), bool(declared.get("secret"))
     return declared, False, False
 
 
