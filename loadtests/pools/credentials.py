@@ -36,6 +36,8 @@ from loadtests.vault import (
 
 _LONG = 3600.0
 _RETIRE_POLL_SECONDS = 0.2
+_LEND_PATIENCE_SECONDS = 1.0
+_CONNECT_PATIENCE_SECONDS = 2.0
 
 
 class LeasedCredentials:
@@ -72,7 +74,8 @@ class LeasedCredentials:
         self._changed = threading.Condition()
         self._current: Generation | None = None
         self._dead = 0  # generations up to this number must not be used
-        self._doubted = 0  # … and up to this one a newer is wanted, but they may be
+        self._doubted = 0  # ... and up to this one a newer is wanted, but they may be
+        self._doubted_at = 0.0
         self._number = 0
         self._closing = False
         self._renew_at = self._not_before = 0.0
@@ -117,7 +120,17 @@ class LeasedCredentials:
             current is not None
             and current.number == number
             and number > self._dead
-            and time.monotonic() < current.lease.deadline
+            and time.monotonic() < current.deadline
+        )
+
+    def ready(self) -> bool:
+        """Say whether all is well: neither dead, nor doubted, nor past the deadline."""
+        current = self._current
+        return (
+            current is not None
+            and current.number > self._dead
+            and current.number > self._doubted
+            and time.monotonic() < current.deadline
         )
 
     def admit(self) -> None:
@@ -148,10 +161,10 @@ class LeasedCredentials:
         """
         with self._changed:
             while not self._closing:
-                new_one_comes = self._wants_new() and self._breaker.failures == 0
-                if self._may_use_current() and not new_one_comes:
+                comes_within = self._new_one_comes_within(_CONNECT_PATIENCE_SECONDS)
+                if self._may_use_current() and comes_within <= 0:
                     return self._current
-                self._changed.wait(self._until_deadline())
+                self._changed.wait(comes_within if comes_within > 0 else None)
             return None
 
     def refused(self, number: int) -> None:
@@ -171,9 +184,22 @@ class LeasedCredentials:
         """
         with self._changed:
             if number > self._doubted and number == self.number:
-                self._doubted = number
+                self._doubted, self._doubted_at = number, time.monotonic()
                 self._log.info("session terminated: replacing the credential", generation=number)
                 self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait, a second at most, while the generation in use is doubted and its successor comes.
+
+        The next of its sessions may be killed any moment: a statement sent now could be lost.
+        """
+        if self.number > self._doubted:
+            return
+        with self._changed:
+            while (wait := self._new_one_comes_within(_LEND_PATIENCE_SECONDS)) > 0:
+                if self._closing or not self._may_use_current():
+                    return
+                self._changed.wait(wait)
 
     def wait_first(self, timeout: float) -> bool:
         """Wait for the first generation. Raises what `admit` raises; False after `timeout` s."""
@@ -200,9 +226,7 @@ class LeasedCredentials:
                 "generation": current.number if current else 0,
                 "username": current.username if current else None,
                 "lease_age_seconds": round(now - current.issued.asked_at, 3) if current else None,
-                "lease_remaining_seconds": (
-                    round(current.lease.deadline - now, 3) if current else None
-                ),
+                "lease_remaining_seconds": (round(current.deadline - now, 3) if current else None),
                 "breaker": self._breaker.state,
                 **vars(self.counts),
             }
@@ -215,12 +239,12 @@ class LeasedCredentials:
     def _wants_new(self) -> bool:
         return self.number <= max(self._dead, self._doubted)
 
-    def _until_deadline(self) -> float | None:
-        # a waiter must notice by itself that the deadline passes; nobody notifies then
-        if self._current is None:
-            return None
-        remains = self._current.lease.deadline - time.monotonic()
-        return remains if remains > 0 else None
+    def _new_one_comes_within(self, patience: float) -> float:
+        """Return for how many seconds the successor of a doubted generation is worth waiting
+        for; 0 when nothing is doubted, or Vault has failed since."""
+        if not self._wants_new() or self._breaker.failures:
+            return 0.0
+        return max(0.0, self._doubted_at + patience - time.monotonic())
 
     # The thread -------------------------------------------------------------------------------
 
@@ -246,7 +270,7 @@ class LeasedCredentials:
         """Do what is due, and return the seconds until something may be due again."""
         now = time.monotonic()
         current = self._current
-        if current is None or self._needs_new() or now >= current.lease.deadline:
+        if current is None or self._needs_new() or now >= current.deadline:
             if now >= self._not_before:
                 self._replace()
         elif now >= self._renew_at:
@@ -258,10 +282,10 @@ class LeasedCredentials:
     def _seconds_to_next(self) -> float:
         now = time.monotonic()
         current = self._current
-        if current is None or self._wants_new() or now >= current.lease.deadline:
+        if current is None or self._wants_new() or now >= current.deadline:
             due = self._not_before
         else:
-            due = min(self._renew_at, current.lease.deadline)
+            due = min(self._renew_at, current.deadline)
         wait = max(0.0, min(due - now, _LONG))
         return min(wait, _RETIRE_POLL_SECONDS) if self._retired else wait
 
@@ -310,13 +334,13 @@ class LeasedCredentials:
         if step is not Step.RETRY:
             if trouble is Trouble.LEASE_GONE:
                 with self._changed:
-                    self._doubted = current.number
+                    self._doubted, self._doubted_at = current.number, now
             self._replace(login=step is Step.LOGIN_AND_REPLACE)
             return
         self._failed(error)
         tries, after = self._breaker.failures, _retry_after(error)
         again = renewal.retry_time(current.lease, now, tries, self._random, retry_after=after)
-        self._renew_at = current.lease.deadline if again is None else again
+        self._renew_at = current.deadline if again is None else again
 
     def _replace(self, *, login: bool = False) -> None:
         """Issue, verify and adopt a new generation; on failure set when to try again."""

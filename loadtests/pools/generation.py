@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from loadtests.pools.renewal import Lease
 from loadtests.vault import Issued, Token
@@ -16,6 +17,11 @@ class Generation:
     issued: Issued
     token: Token
     lease: Lease
+
+    @cached_property
+    def deadline(self) -> float:
+        """From here on it is not lent any more (`time.monotonic()`); each checkout asks."""
+        return self.lease.deadline
 
     @property
     def username(self) -> str:

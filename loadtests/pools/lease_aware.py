@@ -7,8 +7,6 @@ timeouts and statistics.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import SystemRandom
 from typing import Any
 from weakref import WeakSet
@@ -137,8 +135,9 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         timeout = self.timeout if timeout is None else timeout
         end = time.monotonic() + timeout
         while True:
-            if not self._closed:
+            if not (self._credentials.ready() or self._closed):
                 self._credentials.admit()
+                self._credentials.settle()
             try:
                 connection = super().getconn(end - time.monotonic())
             except PoolTimeout:
@@ -150,17 +149,13 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
                 return connection
             # psycopg_pool's own `check` would do, but it sleeps a second after a failed one
             connection.pgconn.finish()
-            super().putconn(connection)
+            self.putconn(connection)
 
-    @contextmanager
-    def connection(self, timeout: float | None = None) -> Iterator[LeasedConnection]:
-        """Lend a connection for a block, as psycopg_pool does; see `getconn`."""
-        with super().connection(timeout) as connection:
-            try:
-                yield connection
-            except psycopg.errors.AdminShutdown:
-                self._credentials.doubt(connection.generation)
-                raise
+    def putconn(self, conn: LeasedConnection) -> None:
+        """Take a connection back, as psycopg_pool does."""
+        if conn.ended_by == ADMIN_SHUTDOWN:
+            self._credentials.doubt(conn.generation)
+        super().putconn(conn)
 
     def close(self, timeout: float = 5.0) -> None:
         """Close connections, then revoke the leases and the login.
@@ -252,13 +247,7 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         self.drain()
 
     def _may_lend(self, connection: LeasedConnection) -> bool:
-        if not self._credentials.usable(connection.generation):
-            return False
-        if connection.alive():
-            return True
-        if connection.ended_by == ADMIN_SHUTDOWN:
-            self._credentials.doubt(connection.generation)
-        return False
+        return self._credentials.usable(connection.generation) and connection.alive()
 
     def _open_sessions(self, generation: int) -> int:
         return sum(

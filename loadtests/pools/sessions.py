@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -47,9 +48,20 @@ class LeasedConnection(psycopg.Connection[TupleRow]):
         connection.add_notice_handler(connection._end.note)
         return connection
 
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Commit or roll back, and keep in mind whether an administrator ended the session."""
+        if exc_val is not None and isinstance(exc_val, psycopg.errors.AdminShutdown):
+            self._end.sqlstate = ADMIN_SHUTDOWN
+        super().__exit__(exc_type, exc_val, exc_tb)
+
     @property
     def ended_by(self) -> str | None:
-        """The SQLSTATE with which the server ended this session while it was idle, if it did."""
+        """The SQLSTATE with which the server ended this session, as far as it was seen here."""
         return self._end.sqlstate
 
     def alive(self) -> bool:
