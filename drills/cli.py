@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from drills.definition import DefinitionError, catalog, find_drill
+from drills.definition import DefinitionError, catalog, find_drill, load_drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
 from drills.record import RecordError
 from infra.cluster.process import ProcessError
@@ -148,7 +148,7 @@ def run(
     from drills.stack import load_platform  # noqa: PLC0415
     from loadtests.pools import POOLS  # noqa: PLC0415
 
-    drill = find_drill(name)
+    drill = load_drill(Path(name)) if name.endswith((".yaml", ".yml")) else find_drill(name)
     if pool not in POOLS:
         raise SetupError(f"--pool: there is no pool {pool!r}; known: {', '.join(sorted(POOLS))}")
     root = find_root()
@@ -217,7 +217,7 @@ def recover(stack: Stack = "dev", as_json: Json = False) -> None:
 
 
 #: The base of typer's usage errors. It bundles its own click, of which this is the public end.
-_USAGE_ERROR: type[Exception] = next(  # type: ignore[assignment]
+_USAGE_ERROR: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 

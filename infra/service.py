@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pulumi
@@ -162,6 +163,7 @@ class Service(pulumi.ComponentResource):
             f"{name}-secret-id",
             backend=args.approle.path,
             role_name=self.approle.role_name,
+            metadata=json.dumps({"service": name}),
             ttl=SECRET_ID_TTL,  # left out, the provider would replace it at every `up`
             opts=cluster.options(self, additional_secret_outputs=["secret_id"]),
         )
