@@ -87,8 +87,9 @@ def last_figure(rows: Sequence[Sample], key: str) -> float | None:
 
 
 def recovery(history: History) -> tuple[float, int, int] | None:
-    """(seconds from the last fault to the end of the last failure after it, failures after it,
-    successes that were started after the last of them). None without a fault or a recovery.
+    """(seconds from the last fault's start to the end of the last failure after it, how many
+    failed after it, successes that were started after the last of them). None without a fault or
+    a recovery.
 
     A failure counts from the moment its caller got it, so a request that hung is not forgiven
     for having begun early.
@@ -98,7 +99,8 @@ def recovery(history: History) -> tuple[float, int, int] | None:
     if placed is None or window is None:
         return None
     log = history.requests
-    fault = placed[1]
+    # From its start: revoking many leases takes a while, and the first of them fails at once.
+    fault = history.faults[-1].injecting
     before_end = range(log.within(-math.inf, window.end).stop)
     ends = [
         log.t[index] + log.seconds[index]

@@ -1,8 +1,8 @@
 """`recovery_seconds`: how long after the fault the last request failed.
 
-Figure: seconds from the moment the last fault was in place (`fault-injected`) to the end of the
-last failed request that is followed by successes only; 0 when none failed after it. Requests
-that are still failing when the recovery phase ends never recovered: infinite, a failure.
+Figure: seconds from the moment the last fault began (`fault-injecting`) to the end of the last
+failed request that is followed by successes only; 0 when none failed after it. Requests that are
+still failing when the recovery phase ends never recovered: infinite, a failure.
 Fewer than `min_samples` successes between the fault and the end of the recovery phase, or fewer
 than 10 after the last failure, show no recovery: inconclusive where the limit was kept so far.
 Source: the load's own request log against the runner's events.
@@ -49,7 +49,7 @@ def check(history: History, params: Params) -> Finding:
     seconds, failures, later = found
     ok, _ = tally(history, placed[1], window.end)
     errors = commonest_error(history, placed[0], window.end)
-    detail = f"{counted(failures, 'request')} failed after the fault{errors}"
+    detail = f"{counted(failures, 'request')} failed from the fault on{errors}"
     if failures and later == 0 and window.complete:
         seconds = math.inf
         detail += "; none succeeded after the last of them"

@@ -133,9 +133,9 @@ def test_few_requests_can_still_fail(found: Callable[..., Finding]) -> None:
     [
         ([], 0, "pass"),
         ([(FAULT - 3.0, 0.01)], 0, "pass"),
-        ([(FAULT + 1.0, 0.5)], 1.5, "pass"),
-        ([(FAULT - 0.5, 2.5)], 2.0, "pass"),
-        ([(FAULT + 1.0, 0.5), (FAULT + 9.0, 0.5)], 9.5, "fail"),
+        ([(FAULT + 1.0, 0.5)], 1.6, "pass"),
+        ([(FAULT - 0.5, 2.5)], 2.1, "pass"),
+        ([(FAULT + 1.0, 0.5), (FAULT + 9.0, 0.5)], 9.6, "fail"),
         ([(48.4, 0.5)], math.inf, "fail"),
     ],
 )
@@ -145,7 +145,7 @@ def test_recovery_seconds(
     observed: float,
     verdict: str,
 ) -> None:
-    """From the fault in place to the end of the last failure that only successes follow."""
+    """From the fault's start, 0.1 s before it stands, to the last failure before successes only."""
     rows = [at(n / 10, ok=True) for n in range(10, 484)]
     rows += [at(t, ok=False, took=took) for t, took in failures]
     finding = found("recovery_seconds", {"at_most": 5}, asked=rows)
