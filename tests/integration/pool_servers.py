@@ -66,6 +66,7 @@ class Servers:
     ca_pem: str
     vault_port: int
     postgres_port: int
+    postgres_tls: bool = True
     secrets: list[str] = field(default_factory=list)
     unseal_key: str = ""
     root_token: str = ""
@@ -88,7 +89,10 @@ class Servers:
                 "database_mount": "database",
                 "role": role,
                 "postgres": PostgresTarget(
-                    host=_HOST, port=self.postgres_port, database="orders", ca_pem=self.ca_pem
+                    host=_HOST,
+                    port=self.postgres_port,
+                    database="orders",
+                    ca_pem=self.ca_pem if self.postgres_tls else None,
                 ),
                 **changes,
             }
@@ -234,23 +238,37 @@ def _postgres(
         check=True,
         capture_output=True,
     )
+    tls = {
+        "ssl": "on",
+        "ssl_cert_file": home / "server.crt",
+        "ssl_key_file": home / "server.key",
+    }
     settings = {
         "port": servers.postgres_port,
         "listen_addresses": _HOST,
         "unix_socket_directories": "",
-        "ssl": "on",
-        "ssl_cert_file": home / "server.crt",
-        "ssl_key_file": home / "server.key",
         "max_connections": 60,
         "fsync": "off",
     }
-    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    with (folder / "postgres.log").open("wb") as log:
-        server = subprocess.Popen(
-            postgres.as_server_account([str(programs / "postgres"), "-D", str(data), *options]),
-            stdout=log,
-            stderr=log,
-        )
+
+    def start(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with (folder / "postgres.log").open("wb") as log:
+            return subprocess.Popen(
+                postgres.as_server_account([str(programs / "postgres"), "-D", str(data), *options]),
+                stdout=log,
+                stderr=log,
+            )
+
+    server = start({**settings, **tls})
+    until(
+        "Postgres answers, or has ended",
+        lambda: server.poll() is not None or _postgres_answers(servers),
+        seconds=30,
+    )
+    if "SSL is not supported by this build" in (folder / "postgres.log").read_text():
+        servers.postgres_tls = False  # PyPI's binaries
+        server = start(settings)
     try:
         until("Postgres answers", lambda: _postgres_answers(servers), seconds=30)
         with psycopg.connect(
@@ -342,7 +360,7 @@ disable_mlock = true
         password="vault-admin-of-a-test",
         connection_url=(
             f"postgresql://{{{{username}}}}:{{{{password}}}}@{_HOST}:{servers.postgres_port}/orders"
-            "?sslmode=require"
+            f"?sslmode={'require' if servers.postgres_tls else 'disable'}"
         ),
     )
     servers.role("orders", ttl=60, max_ttl=300)

@@ -106,7 +106,9 @@ def test_forced_revocation_costs_one_lease_and_what_was_in_flight(healthy: Serve
             until("load goes on", lambda: seen.count(revoked) > 2000, seconds=20)
         assert seen.failed(revoked) == []
         assert len(seen.failed()) <= 16
-        assert {type(error) for error in seen.failed()} <= {psycopg.errors.AdminShutdown}
+        # a statement that was on its way when the socket closed is told no reason
+        kinds = {type(error) for error in seen.failed()}
+        assert kinds <= {psycopg.errors.AdminShutdown, psycopg.OperationalError}
         assert pool.lease()["issues"] == 2
         assert pool.lease()["generation"] == 2
         until("one role is left", lambda: len(healthy.dynamic_roles()) == 1, seconds=5)
@@ -345,6 +347,9 @@ def test_a_wrong_target_is_said_at_once_and_leaves_nothing(
 def test_postgres_with_another_authority_is_refused(healthy: Servers) -> None:
     """A Postgres that shows a certificate of another authority is never sent a password."""
     import trustme
+
+    if not healthy.postgres_tls:
+        pytest.skip("this Postgres is built without TLS")
 
     target = healthy.target()
     other = target.postgres.model_copy(update={"ca_pem": trustme.CA().cert_pem.bytes().decode()})

@@ -116,7 +116,7 @@ def test_locust_alone_makes_load_and_logs_each_request(
     assert len(late) > 200
     assert [one for one in late if not one["ok"]] == []
     failed = [one for one in requests if not one["ok"]]
-    assert {one["error"] for one in failed} <= {"AdminShutdown"}
+    assert {one["error"] for one in failed} <= {"AdminShutdown", "OperationalError"}
     assert len(failed) <= 20
     handled = [line.split("\t")[1] for line in os.read(secrets_out, 1 << 16).decode().splitlines()]
     os.close(secrets_out)
