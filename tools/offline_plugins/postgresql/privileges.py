@@ -6,27 +6,12 @@ from typing import Any
 
 from psycopg import sql
 
+from tools.offline_plugins.postgresql.acl import ALLOWED, PROKINDS, held
 from tools.offline_plugins.postgresql.kind import PostgresqlKind
 from tools.offline_plugins.postgresql.session import PUBLIC, Session, role_name
 from tools.offline_plugins.server import ResourceError
 from tools.offline_plugins.spec import Spec, sets, words
 
-_TABLE = "SELECT INSERT UPDATE DELETE TRUNCATE REFERENCES TRIGGER"
-ALLOWED = {
-    "database": words("CREATE CONNECT TEMPORARY TEMP"),
-    "schema": words("CREATE USAGE"),
-    "table": words(f"{_TABLE} MAINTAIN"),
-    "column": words("SELECT INSERT UPDATE REFERENCES"),
-    "sequence": words("USAGE SELECT UPDATE"),
-    "function": words("EXECUTE"),
-    "procedure": words("EXECUTE"),
-    "routine": words("EXECUTE"),
-    "foreign_data_wrapper": words("USAGE"),
-    "foreign_server": words("USAGE"),
-    "type": words("USAGE"),
-}
-_RELKINDS = {"table": ["r", "v", "m", "p", "f"], "sequence": ["S"]}
-_PROKINDS = {"function": ["f", "w"], "procedure": ["p"], "routine": ["f", "p", "w"]}
 _DEFAULT_KINDS = {
     "table": "r",
     "sequence": "S",
@@ -86,7 +71,7 @@ class GrantKind(PostgresqlKind):
         """Revoke all, then grant, in one transaction: no moment without."""
         kind = inputs["objectType"]
         _allowed(self.say(inputs), kind, inputs["privileges"])
-        with self.server.changing(self.say(inputs), inputs["database"]) as session:
+        with self.server.changing(self.say(inputs), _place(inputs)) as session:
             owners = _owners(session, inputs)
             with session.granted(*owners):
                 target = _target(inputs)
@@ -110,7 +95,7 @@ class GrantKind(PostgresqlKind):
         if self.gather(olds) is None:
             return
         with (
-            self.server.changing(self.say(olds), olds["database"]) as session,
+            self.server.changing(self.say(olds), _place(olds)) as session,
             session.granted(*_owners(session, olds)),
         ):
             target, role = _target(olds), role_name(olds["role"])
@@ -124,16 +109,21 @@ class GrantKind(PostgresqlKind):
             there = session.row("select from pg_database where datname = %s", database)
         if grantee is None or there is None:
             return None
-        with self.server.reading(self.say(known), database) as session:
+        with self.server.reading(self.say(known), _place(known)) as session:
             if schema and not session.rows("select from pg_namespace where nspname = %s", schema):
                 return None
-            held = _held(session, known, grantee)
+            privileges = held(session, known, grantee)
         names = ["columns", "database", "objectType", "objects", "role", "schema"]
         return {
             **{name: known.get(name) for name in names},
-            "privileges": held,
+            "privileges": privileges,
             "withGrantOption": bool(known.get("withGrantOption")),
         }
+
+
+def _place(inputs: dict[str, Any]) -> str | None:
+    """The database to be in: any one for a grant on a database, which may shut us out of it."""
+    return None if inputs["objectType"] == "database" else str(inputs["database"])
 
 
 def _target(inputs: dict[str, Any]) -> sql.Composable:
@@ -160,7 +150,7 @@ def _signature(schema: str, name: str, kind: str) -> sql.Composable:
     """`f(int, text)` is the function's name and its arguments' types."""
     bare, bracket, arguments = name.partition("(")
     qualified = sql.Identifier(schema, bare)
-    if kind not in _PROKINDS or not bracket:
+    if kind not in PROKINDS or not bracket:
         return qualified
     if not all(letter.isalnum() or letter in " _,[]" for letter in arguments.rstrip(")")):
         raise ResourceError(f"objects: {name}: not a list of argument types")
@@ -170,7 +160,10 @@ def _signature(schema: str, name: str, kind: str) -> sql.Composable:
 def _owners(session: Session, inputs: dict[str, Any]) -> list[str]:
     """Whose objects these are: without superuser only they may grant on them."""
     schema = inputs.get("schema")
-    if not schema or inputs["objectType"] == "database":
+    if inputs["objectType"] == "database":
+        query = "select pg_get_userbyid(datdba) from pg_database where datname = %s"
+        return [str(row[0]) for row in session.rows(query, inputs["database"])]
+    if not schema:
         return []
     rows = session.rows(
         "select pg_get_userbyid(nspowner) from pg_namespace where nspname = %s union "
@@ -180,72 +173,6 @@ def _owners(session: Session, inputs: dict[str, Any]) -> list[str]:
         schema,
     )
     return [str(row[0]) for row in rows if str(row[0]) != "pg_database_owner"]
-
-
-def _held(session: Session, known: dict[str, Any], grantee: int) -> list[str]:
-    kind, schema = known["objectType"], known.get("schema")
-    wanted = sorted(known.get("privileges") or [])
-    if kind == "database":
-        acl = "select datacl from pg_database where datname = %s"
-        return _of_one(session, acl, [known["database"]], grantee)
-    if kind == "schema":
-        return _of_one(
-            session, "select nspacl from pg_namespace where nspname = %s", [schema], grantee
-        )
-    objects = [str(name).partition("(")[0] for name in known.get("objects") or []]
-    if kind == "foreign_data_wrapper":
-        acl = "select fdwacl from pg_foreign_data_wrapper where fdwname = %s"
-        return _of_one(session, acl, objects[:1], grantee)
-    if kind == "foreign_server":
-        acl = "select srvacl from pg_foreign_server where srvname = %s"
-        return _of_one(session, acl, objects[:1], grantee)
-    if kind == "column":
-        rows = session.rows(
-            "select attname, array(select privilege_type from aclexplode(attacl) a "
-            "where a.grantee = %s) from pg_attribute t join pg_class c on c.oid = t.attrelid "
-            "join pg_namespace n on n.oid = c.relnamespace "
-            "where nspname = %s and relname = %s and attname = any(%s)",
-            grantee,
-            schema,
-            objects[0],
-            list(known.get("columns") or []),
-        )
-    elif kind in _RELKINDS:
-        rows = session.rows(
-            "select relname, array(select privilege_type from aclexplode(relacl) a "
-            "where a.grantee = %s) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-            "where nspname = %s and relkind = any(%s)",
-            grantee,
-            schema,
-            _RELKINDS[kind],
-        )
-    else:
-        rows = session.rows(
-            "select proname, array(select privilege_type from "
-            "aclexplode(coalesce(proacl, acldefault('f', proowner))) a where a.grantee = %s) "
-            "from pg_proc p join pg_namespace n on n.oid = p.pronamespace "
-            "where nspname = %s and prokind = any(%s)",
-            grantee,
-            schema,
-            _PROKINDS[kind],
-        )
-    held = {str(name): sorted(set(have)) for name, have in rows}
-    if objects and kind != "column":
-        held = {name: held.get(name, []) for name in objects}
-    elif kind == "column":
-        held = {name: held.get(name, []) for name in known.get("columns") or []}
-    whole = sorted(ALLOWED[kind]) if wanted == ["ALL"] else wanted
-    without = [p for p in whole if p != "MAINTAIN"] if wanted == ["ALL"] else whole
-    return wanted if all(have in (whole, without) for have in held.values()) else []
-
-
-def _of_one(session: Session, acl: str, key: list[Any], grantee: int) -> list[str]:
-    rows = session.rows(
-        f"select distinct privilege_type from aclexplode(({acl})) a where a.grantee = %s",  # noqa: S608
-        *key,
-        grantee,
-    )
-    return sorted(str(row[0]) for row in rows)
 
 
 class DefaultPrivilegesKind(PostgresqlKind):
