@@ -21,7 +21,7 @@ def revocation() -> list[str]:
 
     Sessions outlive their role unless they are ended. Vault runs all statements in one
     transaction, and until that commits a client that is thrown out comes back in with the old
-    password: of a pool of 20 that reconnects at once, 16 sessions outlived the role. Hence the
+    password: of four pools of 20 that did so, 66 sessions outlived their roles. Hence the
     COMMIT after NOLOGIN; what follows can be repeated. The sessions are looked at again until none
     is left (2 s at most), since one that was just logging in shows up late.
 

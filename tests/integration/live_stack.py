@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hvac
 import psutil
 
 from drills.stack import load_platform
@@ -91,8 +92,8 @@ class LiveStack:
         """`pulumi up --yes`."""
         return self.pulumi("up", "--yes", "--skip-preview", *arguments, check=check)
 
-    def create(self) -> None:
-        """Bring it up from nothing."""
+    def init(self) -> None:
+        """Make the stack, with nothing in it."""
         subprocess.run(
             ["pulumi", "stack", "init", "dev", "--non-interactive"],
             cwd=self.root,
@@ -100,7 +101,25 @@ class LiveStack:
             check=True,
             capture_output=True,
         )
+
+    def create(self) -> None:
+        """Bring it up from nothing."""
+        self.init()
         self.up()
+
+    def provisioner_token(self) -> str:
+        """The token of `pulumi up`, out of the state."""
+        resources = json.loads(self.state(secrets=True))["deployment"]["resources"]
+        servers = next(each["outputs"] for each in resources if "unseal_keys" in each["outputs"])
+        token: str = json.loads(servers["provisioner_token"]["plaintext"])
+        return token
+
+    def provisioner(self) -> Any:
+        """A client of Vault with the rights of `pulumi up`."""
+        platform = self.platform()
+        ca_file = Path(platform.cluster.state_dir) / "vault" / "ca.pem"
+        address = platform.vault.nodes[0].address
+        return hvac.Client(url=address, token=self.provisioner_token(), verify=str(ca_file))
 
     def platform(self) -> Platform:
         """The stack's outputs."""
@@ -112,7 +131,9 @@ class LiveStack:
         return self.pulumi("stack", "export", *shown).stdout
 
     def start_drill(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the `drill` command and leave it running."""
+        """Start the `drill` command and leave it running. `latest` is then this run's alone."""
+        if arguments[0] == "run":
+            (self.root / "runs" / "latest").unlink(missing_ok=True)
         return subprocess.Popen(
             [*DRILL, *arguments],
             cwd=self.root,
