@@ -133,7 +133,7 @@ class Stack:
         """The recorded resources by name; secret values are `{"secret": true}` unless shown."""
         shown = ["--show-secrets"] if secrets else []
         text = self.run("stack", "export", *shown).ok().text
-        resources = json.loads(text)["deployment"]["resources"]
+        resources = json.loads(text)["deployment"].get("resources") or []
         return {
             resource["urn"].rsplit("::", 1)[1]: _blank(resource)
             for resource in resources

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import json
 import textwrap
@@ -16,7 +17,7 @@ import typing
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 
@@ -86,8 +87,14 @@ _SCALARS: dict[Any, Scalar] = {
 
 
 def plugin_version(package: str) -> str:
-    """The version of the published plugin that the SDK package asks for."""
-    described = resources.files(package).joinpath("pulumi-plugin.json").read_text(encoding="utf-8")
+    """The version of the published plugin that the SDK package asks for.
+
+    The package is looked up, not imported. Raises ModuleNotFoundError when it is not installed.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    described = Path(found.origin).with_name("pulumi-plugin.json").read_text(encoding="utf-8")
     return str(json.loads(described)["version"])
 
 

@@ -281,8 +281,8 @@ def _fail(context: Any, error: Exception) -> NoReturn:
     raise AssertionError
 
 
-def serve(backend: Backend) -> None:
-    """Serve the backend until the engine ends it or is gone; prints the port first."""
+def serve(backend: Backend, engine: int) -> None:
+    """Serve until told to end, or until the parent process `engine` is gone; prints the port."""
     server = grpc.server(
         futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix=f"{backend.package}-plugin"),
         options=[
@@ -298,7 +298,6 @@ def serve(backend: Backend) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    engine = os.getppid()
     while not ended.wait(_PARENT_POLL_SECONDS) and os.getppid() == engine:
         pass  # an engine that was killed says nothing: its child has a new parent then
     server.stop(grace=1).wait()

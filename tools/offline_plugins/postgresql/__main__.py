@@ -1,7 +1,18 @@
 """`python -m tools.offline_plugins.postgresql ENGINE`: serve as a Pulumi plugin."""
 
-from tools.offline_plugins.postgresql.backend import PostgresqlBackend
-from tools.offline_plugins.server import serve
+from __future__ import annotations
+
+import os
+
+
+def main() -> None:
+    """Serve until the engine ends it, or is gone."""
+    engine = os.getppid()  # before the imports below take their time: it may be gone after them
+    from tools.offline_plugins.postgresql.backend import PostgresqlBackend  # noqa: PLC0415
+    from tools.offline_plugins.server import serve  # noqa: PLC0415
+
+    serve(PostgresqlBackend(), engine)
+
 
 if __name__ == "__main__":
-    serve(PostgresqlBackend())
+    main()
