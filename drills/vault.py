@@ -59,9 +59,10 @@ class Vault:
     ) -> dict[str, Any]:
         """Return the body of the first good answer of any node, tried until `seconds` are over.
 
-        `timeout` is one attempt's; `node` is the only one to ask (a standby passes requests on, but
-        not those that concern a node itself). Raises `VaultRefused` for an answer that trying again does not
-        change, `VaultUnreachable` when time is up. A 404 of a LIST is an empty answer.
+        `timeout` is one attempt's. `node` is the only one to ask: a standby passes requests on,
+        but not those that concern a node itself. A 404 of a LIST is an empty answer.
+        Raises `VaultRefused` for an answer that trying again does not change, `VaultUnreachable`
+        when time is up.
         """
         deadline = time.monotonic() + seconds
         last = "no node was tried"
