@@ -6,22 +6,21 @@ import atexit
 import hashlib
 import shutil
 import tempfile
-from functools import cache
+import threading
 from pathlib import Path
 
-
-@cache
-def _folder() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="loadtests-ca-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
+_folder: Path | None = None
+_lock = threading.Lock()  # pools are opened side by side
 
 
 def pem_file(pem: str) -> Path:
     """Return a file that holds `pem`; it goes when the process ends. Certificates are public."""
-    path = _folder() / f"{hashlib.sha256(pem.encode()).hexdigest()[:16]}.pem"
-    if not path.exists():
-        fresh = path.with_suffix(f".{id(pem)}")
-        fresh.write_text(pem, encoding="utf-8")
-        fresh.replace(path)
-    return path
+    global _folder  # noqa: PLW0603 - one folder a process, made when it is first wanted
+    with _lock:
+        if _folder is None:
+            _folder = Path(tempfile.mkdtemp(prefix="loadtests-ca-"))
+            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+        path = _folder / f"{hashlib.sha256(pem.encode()).hexdigest()[:16]}.pem"
+        if not path.exists():
+            path.write_text(pem, encoding="utf-8")
+        return path
