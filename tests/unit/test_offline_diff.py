@@ -180,6 +180,13 @@ def test_json_is_compared_by_content() -> None:
     assert changes(SECRET_ID, olds, news) == {}
 
 
+def test_a_secret_id_without_metadata_is_clean() -> None:
+    """Metadata that was not given reads back as an empty object, and that is no change."""
+    olds = {"roleName": "r", "metadata": "{}", "ttl": 60}
+    assert changes(SECRET_ID, olds, {"roleName": "r", "ttl": 60}) == {}
+    assert changes(SECRET_ID, {**olds, "metadata": '{"a":1}'}, {"roleName": "r", "ttl": 60})
+
+
 def test_a_secret_id_without_a_ttl_is_replaced() -> None:
     """The role's ttl shows in the state, so a program without one replaces it at every update."""
     assert changes(SECRET_ID, {"roleName": "r", "ttl": 3600}, {"roleName": "r"}) == {"ttl": True}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tools.offline_plugins.spec import sets, words
 from tools.offline_plugins.vault.endpoint import Endpoint
 from tools.offline_plugins.vault.kinds.approle import RoleKind
@@ -10,6 +12,13 @@ from tools.offline_plugins.vault.kinds.tokens import SecretIdKind
 
 _TOKEN_SETS = "tokenPolicies tokenBoundCidrs"  # noqa: S105 names of properties
 _TOKEN_DEFAULTS = {"tokenType": "default"}
+
+
+def _no_metadata_is_none(name: str, old: Any, new: Any) -> bool:
+    """Whether both say that there is no metadata: it reads back as `{}`, which the published
+    plugin does not take for a change."""
+    return name == "metadata" and {old or "{}", new or "{}"} == {"{}"}
+
 
 TYPES = (
     Endpoint(
@@ -34,6 +43,7 @@ TYPES = (
         defaults={"backend": "approle"},
         computed=words("secretId"),
         compare={**sets("cidrLists tokenBoundCidrs"), "metadata": "json"},
+        same=_no_metadata_is_none,
         rename={"cidrLists": "cidr_list"},
         unsent=words("metadata withWrappedAccessor wrappingTtl"),
         kept={
