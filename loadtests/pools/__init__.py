@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import psycopg
@@ -16,6 +18,8 @@ from psycopg_pool import PoolTimeout
 from loadtests.errors import LoadtestError
 from loadtests.pools.errors import ConnectFailed, CredentialsRefused, CredentialsUnavailable
 from loadtests.pools.lease_aware import LeaseAwarePool
+from loadtests.pools.psycopg_callable import PsycopgCallablePool
+from loadtests.pools.sqlalchemy import SqlalchemyPool
 from loadtests.pools.static import StaticPool
 from loadtests.target import Target
 from loadtests.vault import VaultError
@@ -28,11 +32,11 @@ __all__ = [
     "LeaseAwarePool",
     "Pool",
     "PoolOpenError",
+    "PsycopgCallablePool",
+    "SqlalchemyPool",
     "StaticPool",
     "open_pool",
 ]
-
-POOLS = ("lease-aware", "static")
 
 
 class PoolOpenError(LoadtestError):
@@ -60,6 +64,24 @@ class Pool(Protocol):
         """Close the connections, and give back what can be given back."""
 
 
+class _Unopened(Pool, Protocol):
+    def open(self, wait: bool = False, timeout: float = 30.0) -> None:
+        """Connect; wait for `min_size` connections where asked to."""
+
+
+_KINDS: Mapping[str, Callable[..., _Unopened]] = MappingProxyType(
+    {
+        "lease-aware": LeaseAwarePool,
+        "static": StaticPool,
+        "sqlalchemy": SqlalchemyPool,
+        "psycopg-callable": PsycopgCallablePool,
+    }
+)
+
+POOLS = tuple(_KINDS)
+"""The names that `--pool` takes; the first is the default."""
+
+
 def open_pool(
     kind: str,
     target: Target,
@@ -78,12 +100,8 @@ def open_pool(
     if size < 1:
         raise PoolOpenError(f"pool size {size}: it must be 1 or more")
     name = name or kind
-    pool: LeaseAwarePool | StaticPool
     try:
-        if kind == "static":
-            pool = StaticPool(target, name=name, min_size=size, max_size=size, timeout=timeout)
-        else:
-            pool = LeaseAwarePool(target, name=name, min_size=size, max_size=size, timeout=timeout)
+        pool = _KINDS[kind](target, name=name, min_size=size, max_size=size, timeout=timeout)
         pool.open(wait=True, timeout=wait)
     except (VaultError, CredentialsUnavailable, ConnectFailed, PoolTimeout) as error:
         raise PoolOpenError(f"pool {name}: {' '.join(str(error).split())}") from None
