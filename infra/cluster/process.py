@@ -6,6 +6,7 @@ its command line still holds the `mark` that was recorded with the pid.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from infra.waiting import WaitedTooLong, wait_for
 
 
 class ProcessError(Exception):
@@ -93,14 +96,14 @@ class ServerProcess:
         if process is not None:
             family = [process, *process.children(recursive=True)]
             process.send_signal(sign)
-            _gone, alive = psutil.wait_procs([process], timeout=seconds)
-            if alive:
+            if not _wait_until_gone([process], seconds):
                 process.kill()
-            _gone, alive = psutil.wait_procs(family, timeout=5)
-            for left in alive:
-                left.kill()
-            if psutil.wait_procs(alive, timeout=5)[1]:
-                raise ProcessError(f"{self.name}: process {process.pid} can't be killed")
+            if not _wait_until_gone(family, 5):
+                for left in family:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        left.kill()
+                if not _wait_until_gone(family, 5):
+                    raise ProcessError(f"{self.name}: process {process.pid} can't be killed")
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> bool:
@@ -109,7 +112,7 @@ class ServerProcess:
         if process is None:
             return False
         process.kill()
-        psutil.wait_procs([process], timeout=5)
+        _wait_until_gone([process], 5)
         return True
 
     def last_words(self, lines: int = 3) -> str:
@@ -119,6 +122,25 @@ class ServerProcess:
         except OSError:
             return f"no log at {self.log}"
         return f"{' | '.join(text.strip().splitlines()[-lines:])} (log: {self.log})"
+
+
+def _wait_until_gone(processes: list[psutil.Process], seconds: float) -> bool:
+    """Return whether all have ended within `seconds`. A zombie has: its parent may be a bare
+    init that is slow to reap it, or never does."""
+
+    def gone() -> bool:
+        for process in processes:
+            try:
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    return False
+            except psutil.NoSuchProcess:
+                continue
+        return True
+
+    try:
+        return wait_for(gone, "the end of a process", seconds=seconds, every=0.01)
+    except WaitedTooLong:
+        return False
 
 
 def taken_ports(ports: list[int]) -> list[int]:
