@@ -133,7 +133,8 @@ def _wait_until_gone(processes: list[psutil.Process], seconds: float) -> bool:
             try:
                 if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                     return False
-            except psutil.NoSuchProcess:
+                process.wait(timeout=0)  # reaps it, if it is ours to reap
+            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
                 continue
         return True
 
