@@ -9,18 +9,21 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from drills.definition import DefinitionError, catalog, find_drill, load_drill
+from drills.definition import DefinitionError, Drill, catalog, find_drill, load_drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
 from drills.record import RecordError
 from infra.cluster.process import ProcessError
 from tools.environment import find_root, pulumi_exports
 from tools.environment import plugins as pulumi_plugins
 from tools.errors import ToolError
+
+if TYPE_CHECKING:
+    from drills.judge import Verdict
 
 app = typer.Typer(
     name="drill",
@@ -138,24 +141,48 @@ def list_drills(as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="A drill of the catalog, or a drill file.")],
+    name: Annotated[
+        str | None, typer.Argument(help="A drill of the catalog, or a drill file.")
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every drill of the catalog.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Every drill with this tag.")] = None,
     pool: Annotated[str, typer.Option(help="The client's pool.")] = "lease-aware",
     stack: Stack = "dev",
     as_json: Json = False,
 ) -> None:
-    """Run one drill under load, judge it, and end with the verdict's exit status."""
-    from drills.runner import Run  # noqa: PLC0415 - `drill list` needs none of it
+    """Run one drill (or several in turn) under load, judge, end with the (worst) exit status."""
+    from drills import series  # noqa: PLC0415 - `drill list` needs none of it
+    from drills.runner import Run  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
     from loadtests.pools import POOLS  # noqa: PLC0415
 
-    drill = load_drill(Path(name)) if name.endswith((".yaml", ".yml")) else find_drill(name)
+    if [name is not None, every, tag is not None].count(True) != 1:
+        raise SetupError("drill run takes one of: a drill's NAME, --all, --tag TAG")
+    drills = [_named_drill(name)] if name else series.choose(catalog(), tag)
     if pool not in POOLS:
         raise SetupError(f"--pool: there is no pool {pool!r}; known: {', '.join(sorted(POOLS))}")
     root = find_root()
     platform = load_platform(stack, root)
-    verdict, path = Run(drill, platform, pool=pool, runs_dir=root / "runs", say=_say).execute()
-    _show_verdict(verdict, path, as_json)
-    raise typer.Exit(verdict.exit)
+
+    def execute(drill: Drill) -> tuple[Verdict, Path]:
+        return Run(drill, platform, pool=pool, runs_dir=root / "runs", say=_say).execute()
+
+    if name:
+        verdict, path = execute(drills[0])
+        _show_verdict(verdict, path, as_json)
+        raise typer.Exit(verdict.exit)
+    rows = series.run_all(drills, execute, say=_say)
+    if as_json:
+        _print_json(series.as_json(rows, len(drills)))
+    else:
+        for row in rows:
+            print(series.line(row))
+    raise typer.Exit(series.worst(row.exit for row in rows))
+
+
+def _named_drill(name: str) -> Drill:
+    return load_drill(Path(name)) if name.endswith((".yaml", ".yml")) else find_drill(name)
 
 
 def _show_verdict(verdict: Any, path: Path, as_json: bool) -> None:
@@ -205,7 +232,7 @@ def report(run_path: RunPath = Path("latest"), as_json: Json = False) -> None:
 @app.command()
 def recover(stack: Stack = "dev", as_json: Json = False) -> None:
     """Undo what a run that died left behind; exit 5 if that fails."""
-    from drills.runner import recover as undo_left_over  # noqa: PLC0415
+    from drills.recovery import recover as undo_left_over  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
 
     problems = undo_left_over(load_platform(stack, find_root()), say=_say)
@@ -214,6 +241,38 @@ def recover(stack: Stack = "dev", as_json: Json = False) -> None:
     for problem in problems:
         _say(problem)
     raise typer.Exit(5 if problems else 0)
+
+
+@app.command()
+def stop(
+    stack: Stack = "dev",
+    hold_on: Annotated[
+        bool, typer.Option("--hold", help="Let no drill start from now on, too.")
+    ] = False,
+    release: Annotated[bool, typer.Option("--release", help="Let drills start again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Stop the drill that runs on a stack and wait until its faults are undone; else exit 5."""
+    from drills import hold  # noqa: PLC0415
+    from drills.stack import load_platform  # noqa: PLC0415
+    from drills.stop import stop as stop_running  # noqa: PLC0415
+
+    if hold_on and release:
+        raise SetupError("drill stop: --hold and --release exclude each other")
+    state_dir = load_platform(stack, find_root()).drills.state_dir
+    whole = True
+    if release:
+        _say("drills may start again" if hold.take_off(state_dir) else "drills were not held")
+    else:
+        if hold_on:
+            hold.put_on(state_dir)
+            _say("no drill starts on this stack until `drill stop --release`")
+        whole = stop_running(state_dir, say=_say)
+        if not whole:
+            _say("a fault was left behind: run `drill recover`")
+    if as_json:
+        _print_json({"held": hold.reason(state_dir) is not None, "undone": whole})
+    raise typer.Exit(0 if whole else 5)
 
 
 #: The base of typer's usage errors. It bundles its own click, of which this is the public end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drills import hold
 from drills.definition import Drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
 from drills.faults.base import Scene
@@ -20,6 +21,16 @@ def check_allowed(platform: Platform, drill: Drill) -> None:
         platform.service(drill.load.service)
     except KeyError as error:
         raise SetupError(f"{drill.drill}.yaml: load.service: {error.args[0]}") from None
+
+
+def check_hold(platform: Platform) -> None:
+    """Refuse while the kill switch is on."""
+    reason = hold.reason(platform.drills.state_dir)
+    if reason is not None:
+        raise SetupError(
+            f"the kill switch of stack {platform.stack} is on ({reason}): "
+            "`drill stop --release` takes it off"
+        )
 
 
 def check_left_over(undo_log: UndoLog) -> None:

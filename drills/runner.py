@@ -19,25 +19,27 @@ from types import FrameType
 from typing import Any
 
 from drills import preflight, settle
-from drills.database import Database
 from drills.definition import Drill
 from drills.errors import SetupError
-from drills.faults.base import Fault, Scene
+from drills.faults.base import Fault
 from drills.faults.registry import make
 from drills.judge import Verdict, judge_folder
 from drills.load import LoadProcesses
 from drills.probes import open_probes
 from drills.probes.base import Probe
 from drills.record import RunFolder
+from drills.recovery import Say, open_scene, undo
 from drills.redact import Secrets
 from drills.safeguards import Watch
 from drills.undo import Pending, UndoLog, only_drill
-from drills.vault import Vault
-from infra.cluster.driver import open_cluster
+from drills.watchdog import Watchdog
 from infra.platform import Platform
 
 _GUARDED = {"baseline", "fault"}
-Say = Callable[[str], None]
+#: A fault that stands this long (seconds) over its phase, or takes this long to be undone, has a
+#: runner that no longer works: the watchdog ends it and undoes.
+_FAULT_MARGIN = 60.0
+_UNDO_LIMIT = 150.0
 
 
 class _Ended(Exception):
@@ -62,24 +64,6 @@ class _Signals:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or number
-
-
-def open_scene(platform: Platform, secrets: Secrets, observe: Callable[..., Any]) -> Scene:
-    """Return what faults may reach, with the platform's own secrets made known for redaction."""
-    secrets.add("token", platform.vault.operator_token.get_secret_value())
-    secrets.add("password", platform.postgres.observer_password.get_secret_value())
-    for key in platform.vault.unseal_keys:
-        secrets.add("unseal-key", key.get_secret_value())
-    for service in platform.services:
-        secrets.add("secret-id", service.auth.secret_id.get_secret_value())
-    return Scene(
-        platform=platform,
-        cluster=open_cluster(platform),
-        vault=Vault(platform),
-        database=Database(platform),
-        secrets=secrets,
-        observe=observe,
-    )
 
 
 class Run:
@@ -111,22 +95,23 @@ class Run:
             for name, params in self._drill.faults
         ]
         with only_drill(self._platform.drills.state_dir), self._signals:
+            preflight.check_hold(self._platform)
             preflight.check_left_over(self._undo_log)
-            scene = open_scene(self._platform, self._secrets, lambda *_a, **_k: None)
-            try:
+            with open_scene(self._platform, self._secrets, lambda *_a, **_k: None) as scene:
                 preflight.check_healthy(scene)
-                return self._record(faults)
-            finally:
-                scene.vault.close()
-                scene.database.close()
+            return self._record(faults)
 
     # -- the run folder ---------------------------------------------------------------------------
 
     def _record(self, faults: list[Fault[Any]]) -> tuple[Verdict, Path]:
         redact = self._secrets.redact
-        with RunFolder.create(self._runs_dir, self._drill.drill, redact=redact) as folder:
+        folders = RunFolder.create(self._runs_dir, self._drill.drill, redact=redact)
+        with (
+            folders as folder,
+            open_scene(self._platform, self._secrets, folder.sample) as self._scene,
+            Watchdog(self._platform, folder.path) as self._watchdog,
+        ):
             self._folder = folder
-            self._scene = open_scene(self._platform, self._secrets, folder.sample)
             self._watch = Watch(self._drill.safeguards, folder.path / "requests.jsonl")
             self._write_run()
             folder.event("run-started")
@@ -139,9 +124,6 @@ class Run:
             except Exception as failure:  # noqa: BLE001 - recorded, and judged inconclusive
                 outcome, error = "failed", f"{type(failure).__name__}: {failure}"
                 self._say(redact(f"the harness failed: {error}"))
-            finally:
-                self._scene.vault.close()
-                self._scene.database.close()
             if any(not fault["verified"] for fault in self._undone):
                 outcome = "undo-failed"
             folder.event("run-ended", outcome=outcome, error=error)
@@ -202,6 +184,7 @@ class Run:
                 self._say(f"starting {service.pools} {self._pool} pools and {service.users} users")
                 load.start(waiting=self._stop_if_signalled)
                 self._folder.event("load-started")
+                self._watchdog.wait_until_watching()
                 self._go_through(faults, load)
             finally:
                 # In this order: nothing that fails here may keep the fault from being undone.
@@ -244,7 +227,8 @@ class Run:
             self._say(f"{phase}: {seconds:g} s")
             if phase == "fault":
                 for fault in faults:
-                    self._inject(fault)
+                    self._watchdog.limit(seconds + _FAULT_MARGIN)
+                    self._inject(fault, load)
             self._pass_time(started + seconds, load)
             if phase == "fault":
                 self._undo_all()
@@ -253,13 +237,19 @@ class Run:
     def _pass_time(self, until: float, load: LoadProcesses) -> None:
         pause = threading.Event()
         while (left := until - time.monotonic()) > 0:
-            self._stop_if_signalled()
-            ended = load.ended()
-            if ended:
-                raise SetupError(f"the load is gone: {ended}")
-            self._stop_if_breached()
+            self._look_around(load)
             pause.wait(min(left, 0.1))
         self._stop_if_signalled()
+
+    def _look_around(self, load: LoadProcesses) -> None:
+        """Raise whatever ends the run before its time."""
+        self._stop_if_signalled()
+        ended = load.ended()
+        if ended:
+            raise SetupError(f"the load is gone: {ended}")
+        if not self._watchdog.watches():
+            raise SetupError("the watchdog is gone: no fault may stand without one")
+        self._stop_if_breached()
 
     def _stop_if_signalled(self) -> None:
         if self._signals.received is not None:
@@ -280,22 +270,50 @@ class Run:
             self._say(f"safeguard {breach.safeguard}: {breach.observed} is over {breach.limit}")
             raise _Ended("aborted")
 
-    def _inject(self, fault: Fault[Any]) -> None:
-        self._stop_if_signalled()
+    def _inject(self, fault: Fault[Any], load: LoadProcesses) -> None:
+        self._look_around(load)
         record = fault.prepare(self._scene)
         params = fault.params.model_dump()
         pending = Pending(self._folder.run, fault.name, params, record)
         self._undo_log.add(pending)  # on disk before anything is touched
         self._standing.append((fault, pending))
         self._folder.event("fault-injecting", fault=fault.name, params=params)
-        fault.inject(self._scene, record)
+        self._attend(lambda: fault.inject(self._scene, record), fault.name, load)
         self._folder.event("fault-injected", fault=fault.name)
         self._say(f"injected {fault.name} {record}")
+
+    def _attend(self, inject: Callable[[], None], name: str, load: LoadProcesses) -> None:
+        """Inject in another thread, and meanwhile look at signals and safeguards.
+
+        Once one of them ends the run, `Scene.stopping` asks the injection to come to an end, and
+        it is waited for: undoing must not run into it.
+        """
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                inject()
+            except BaseException as error:  # noqa: BLE001 - raised again in the runner's thread
+                failed.append(error)
+
+        worker = threading.Thread(target=work, name=f"inject-{name}", daemon=True)
+        worker.start()
+        try:
+            while worker.is_alive():
+                self._look_around(load)
+                worker.join(0.1)
+        finally:
+            self._scene.stopping.set()
+            worker.join()
+            self._scene.stopping.clear()
+        if failed:
+            raise failed[0]
 
     def _undo_all(self) -> None:
         """Undo what stands, last one first; each is tried whatever becomes of the others."""
         while self._standing:
             fault, pending = self._standing.pop()
+            self._watchdog.limit(_UNDO_LIMIT)
             self._folder.event("fault-undoing", fault=fault.name)
             problems = undo(fault, pending, self._scene)
             if not problems:
@@ -309,39 +327,4 @@ class Run:
                 self._say(
                     self._secrets.redact(f"{problem}; by hand: {fault.by_hand(pending.record)}")
                 )
-
-
-def undo(fault: Fault[Any], pending: Pending, scene: Scene) -> list[str]:
-    """Undo and verify one fault; return the problems, one line each. Never raises."""
-    try:
-        fault.undo(scene, pending.record)
-        return fault.verify(scene, pending.record)
-    except Exception as error:  # noqa: BLE001 - told to the user, with the way to do it by hand
-        return [f"{fault.name} could not be undone: {type(error).__name__}: {error}"]
-
-
-def recover(platform: Platform, *, say: Say) -> list[str]:
-    """Undo what a dead run left behind; return the problems. Raises `SetupError` while it runs."""
-    log = UndoLog(platform.drills.state_dir)
-    secrets = Secrets()
-    problems: list[str] = []
-    with only_drill(platform.drills.state_dir):
-        pending = log.pending()
-        if not pending:
-            say("nothing was left behind")
-            return []
-        scene = open_scene(platform, secrets, lambda *_a, **_k: None)
-        try:
-            for entry in reversed(pending):
-                fault = make(entry.fault, entry.params)
-                found = undo(fault, entry, scene)
-                if found:
-                    by_hand = fault.by_hand(entry.record)
-                    problems += [secrets.redact(f"{line}; by hand: {by_hand}") for line in found]
-                else:
-                    log.remove(entry)
-                    say(f"undid {entry.fault} of {entry.run}")
-        finally:
-            scene.vault.close()
-            scene.database.close()
-    return problems
+        self._watchdog.limit(None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -21,7 +22,11 @@ Observe = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything a fault may reach. `observe` writes a sample to the run folder."""
+    """Everything a fault may reach. `observe` writes a sample to the run folder.
+
+    `stopping` is set when the run ends while a fault is still being injected: an injection that
+    takes more than a few seconds looks at it between its steps and returns early.
+    """
 
     platform: Platform
     cluster: ClusterDriver
@@ -29,6 +34,7 @@ class Scene:
     database: Database
     secrets: Secrets
     observe: Observe
+    stopping: threading.Event = field(default_factory=threading.Event)
 
 
 class FaultParams(BaseModel):
