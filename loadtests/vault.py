@@ -8,8 +8,9 @@ their headers) are never chained to them.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from hvac.adapters import RawAdapter
@@ -18,7 +19,8 @@ from loadtests.certificates import pem_file
 from loadtests.secrets import handled, redact
 from loadtests.target import AppRole, Jwt, Target, TokenFile
 
-_TRY_LATER = {307, 412, 429, 472, 473, 500, 501, 502, 503, 504}
+TRY_LATER = frozenset({307, 412, 429, 472, 473, 500, 501, 502, 503, 504})
+"""Statuses that say nothing about the request: a node, or Vault, can't answer now."""
 
 
 class VaultError(Exception):
@@ -106,20 +108,22 @@ class VaultClient:
         """Log in by the target's auth method. Raises `AuthRefused`, `VaultUnavailable`."""
         auth = self._target.auth
         if isinstance(auth, TokenFile):
-            return self._adopt(_read_secret_file(auth))
+            return self._adopt(read_secret_file(auth))
         if isinstance(auth, Jwt):
-            body = {"role": auth.role, "jwt": _read_secret_file(auth)}
+            body = {"role": auth.role, "jwt": read_secret_file(auth)}
         else:
-            body = _approle_body(auth)
+            body = approle_body(auth)
         asked_at = time.monotonic()
         found = self._call("login", "post", f"auth/{auth.mount}/login", json=body)["auth"]
         handled("token", found["client_token"])
-        return _token(found["client_token"], found["lease_duration"], found["renewable"], asked_at)
+        return token_of(
+            found["client_token"], found["lease_duration"], found["renewable"], asked_at
+        )
 
     def _adopt(self, value: str) -> Token:
         asked_at = time.monotonic()
         found = self._call("login", "get", "auth/token/lookup-self", token=value)["data"]
-        return _token(value, found["ttl"], found.get("renewable", False), asked_at, ours=False)
+        return token_of(value, found["ttl"], found.get("renewable", False), asked_at, ours=False)
 
     def issue(self, token: Token) -> Issued:
         """Take a new credential of the target's role.
@@ -157,7 +161,7 @@ class VaultClient:
         body = {"increment": int(token.ttl_seconds)}
         path = "auth/token/renew-self"
         found = self._call("renew token", "put", path, token=token.value, json=body)["auth"]
-        return _token(
+        return token_of(
             token.value, found["lease_duration"], found["renewable"], asked_at, ours=token.ours
         )
 
@@ -213,12 +217,12 @@ class VaultClient:
             except requests.exceptions.RequestException as error:
                 trouble = VaultUnavailable(f"{operation}: {address}: {type(error).__name__}")
             else:
-                if response.status_code not in _TRY_LATER:
-                    return _answer(operation, response)
+                if response.status_code not in TRY_LATER:
+                    return answer(operation, response)
                 trouble = VaultUnavailable(
                     f"{operation}: {address} answered {response.status_code}",
                     status=response.status_code,
-                    retry_after=_retry_after(response),
+                    retry_after=retry_after(response),
                 )
                 if response.status_code == requests.codes.too_many_requests:
                     # a quota is kept per node: going round them would defeat it
@@ -232,11 +236,28 @@ class VaultClient:
         self._first = (self._first + 1) % len(self._addresses)
 
 
-def _answer(operation: str, response: requests.Response) -> dict[str, Any]:
+class Response(Protocol):
+    """What requests' and httpx's responses have in common."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, whatever their case."""
+
+    def json(self) -> Any:
+        """Return the body as JSON; raises ValueError where it is none."""
+
+
+def answer(operation: str, response: Response) -> dict[str, Any]:
+    """Return the body of an answer that counts. Raises `AuthRefused`, `LeaseGone`,
+    `RequestRefused`, or `VaultUnavailable` for a body that is no JSON."""
     status = response.status_code
     if status == requests.codes.no_content:
         return {}
-    if response.ok:
+    if status < requests.codes.bad_request:
         try:
             found: dict[str, Any] = response.json()
         except ValueError:
@@ -250,7 +271,7 @@ def _answer(operation: str, response: requests.Response) -> dict[str, Any]:
     raise RequestRefused(message, status=status)
 
 
-def _reason(response: requests.Response) -> str:
+def _reason(response: Response) -> str:
     try:
         said = [str(line).strip() for line in response.json()["errors"]]
     except (ValueError, KeyError, TypeError):
@@ -258,25 +279,31 @@ def _reason(response: requests.Response) -> str:
     return f" ({'; '.join(said).splitlines()[0][:200]})" if any(said) else ""
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def retry_after(response: Response) -> float | None:
+    """Return the seconds of a Retry-After header; None without one that can be read."""
     try:
         return max(0.0, float(response.headers["Retry-After"]))
     except (KeyError, ValueError):
         return None
 
 
-def _token(value: str, ttl: float, renewable: bool, asked_at: float, *, ours: bool = True) -> Token:
+def token_of(
+    value: str, ttl: float, renewable: bool, asked_at: float, *, ours: bool = True
+) -> Token:
+    """Return the `Token` of an answer that was asked for at `asked_at`."""
     expires_at = asked_at + ttl if ttl else float("inf")
     return Token(value, expires_at, float(ttl), renewable, ours)
 
 
-def _approle_body(auth: AppRole) -> dict[str, str]:
+def approle_body(auth: AppRole) -> dict[str, str]:
+    """Return what an AppRole login sends."""
     secret_id = auth.secret_id.get_secret_value()
     handled("secret-id", secret_id)
     return {"role_id": auth.role_id, "secret_id": secret_id}
 
 
-def _read_secret_file(auth: TokenFile | Jwt) -> str:
+def read_secret_file(auth: TokenFile | Jwt) -> str:
+    """Return the token or JWT of a file. Raises `AuthRefused` where it can't be read."""
     try:
         value = auth.path.read_text(encoding="utf-8").strip()
     except OSError as error:
