@@ -60,10 +60,21 @@ def service(database_mount: str, role: str, read_only_role: str) -> str:
     )
 
 
+def _tuning(path: str, *parameters: str) -> str:
+    """Return the right to read what is at `path` and change these parameters, and no other."""
+    listed = ", ".join(f'"{parameter}" = []' for parameter in parameters)
+    return (
+        f'path "{path}" {{ capabilities = ["read", "update"]\n'
+        f"  allowed_parameters = {{ {listed} }} }}\n"
+    )
+
+
 def drill_operator(database_mount: str, roles: list[str]) -> str:
     """Return the policy of the drills: what the faults and probes need.
 
     It may take a credential of the drilled roles, as the canary that must be refused afterwards.
+    Of those roles it may change how long a lease lives, not what SQL makes one; what it adds
+    (quotas, audit devices) has names of its own, so that nothing of the stack's can be overwritten.
     """
     return "".join(
         [
@@ -78,8 +89,14 @@ def drill_operator(database_mount: str, roles: list[str]) -> str:
                 for verb, rights in (("revoke-prefix", ("update",)), ("lookup", ("list", "update")))
                 for role in roles
             ),
+            # logins of services are leases too
+            _rule("sys/leases/lookup/auth/approle/login", "list", "sudo"),
+            _rule("sys/leases/lookup/auth/approle/login/", "list", "sudo"),
             _rule("sys/leases/lookup", "update"),
             _rule("sys/leases/revoke", "update"),
+            *(_tuning(f"{database_mount}/roles/{role}", "default_ttl", "max_ttl") for role in roles),
+            _rule(f"{database_mount}/rotate-root/*", "update"),
+            _rule("sys/quotas/rate-limit/drill-*", "create", "read", "update", "delete", "sudo"),
             _rule("sys/step-down", "update", "sudo"),
             _rule("sys/storage/raft/autopilot/state", "read"),
             _rule("sys/storage/raft/configuration", "read"),
