@@ -1,0 +1,190 @@
+"""The tables of docs/BENCHMARKS.md, from bench/results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->"
+
+
+def put_into(document: str, results: dict[str, Any]) -> str:
+    """Return the document with the results between its two marks."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{render(results)}\n{END}{after}"
+
+
+def render(results: dict[str, Any]) -> str:
+    """Return Markdown with a table a figure."""
+    return "\n".join(
+        [
+            *_machine(results),
+            *_revocation(results["revocation"]),
+            *_throughput(results["throughput"]),
+            *_storms(results["storms"]),
+            *_cost(results["cost"]),
+        ]
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines] + [""]
+
+
+def _machine(results: dict[str, Any]) -> list[str]:
+    told = " · ".join(f"{name} {what}" for name, what in results["machine"].items())
+    return [f"Taken {results['taken']} on: {told}.", ""]
+
+
+def _revocation(found: dict[str, Any]) -> list[str]:
+    rows = [
+        (
+            f"`{kind}`",
+            round(sum(row["queries_per_second_before"] for row in rounds) / len(rounds)),
+            " · ".join(str(row["failed"]) for row in rounds),
+            f"{sum(row['requests_after'] for row in rounds):,}",
+            sum(row["failed_begun_after_the_revoke"] for row in rounds),
+            " · ".join(_last_failure(row) for row in rounds),
+            f"{max(row['revoke_seconds'] for row in rounds):.3f} s",
+            f"{max(row['longest_request_seconds'] for row in rounds):.3f} s",
+            " · ".join(str(row["new_leases"]) for row in rounds),
+        )
+        for kind, rounds in found["pools"].items()
+    ]
+    return [
+        "### 1. Every lease revoked at once",
+        "",
+        f"{found['threads']} threads, pool of {found['pool_size']}, {found['rounds']} rounds. A lease takes "
+        f"{found['issue_seconds'] * 1000:.1f} ms and a connect "
+        f"{found['connect_seconds'] * 1000:.1f} ms: the goal for recovery is "
+        f"{found['recovery_goal_seconds'] * 1000:.0f} ms.",
+        "",
+        *_table(
+            (
+                "pool",
+                "queries/s before",
+                "failed, each round",
+                "of requests, in all",
+                "failed that began after it",
+                "last failure since it began",
+                "the revoke took at most",
+                "longest request",
+                "new leases",
+            ),
+            rows,
+        ),
+    ]
+
+
+def _last_failure(row: dict[str, Any]) -> str:
+    if not row["failed"]:
+        return "none"
+    if not row["recovered"]:
+        return "never ends"
+    return f"+{row['last_failure_seconds_after_the_revoke_began'] * 1000:.0f} ms"
+
+
+def _throughput(found: dict[str, Any]) -> list[str]:
+    met = "met" if found["ratio_median"] >= found["goal"] else "missed"
+    return [
+        "### 3. Throughput over psycopg_pool with fixed credentials",
+        "",
+        f"{len(found['pairs'])} interleaved pairs of {found['seconds_each']:g} s, "
+        f"{found['threads']} threads, pool of {found['pool_size']}: median "
+        f"**{found['ratio_median']:.3f}**, from {found['ratio_least']:.3f} to "
+        f"{found['ratio_most']:.3f} (goal: at least {found['goal']}, {met}).",
+        "",
+        *_table(
+            ("pair", "lease-aware, queries/s", "static, queries/s", "ratio"),
+            (
+                (number, one, other, f"{one / other:.3f}")
+                for number, (one, other) in enumerate(found["pairs"], 1)
+            ),
+        ),
+    ]
+
+
+def _storms(found: dict[str, Any]) -> list[str]:
+    simulated, counted = found["simulated"], found["counted"]
+    rows = [
+        (
+            f"`{policy}`",
+            f"{row['renewals_per_second_mean']:.1f}",
+            f"{row['peak']:.0f}",
+            f"**{row['peak_over_even_spread']:.2f}**",
+            f"{row['peak_later']:.0f}",
+            f"{row['peak_by_chance_alone']:.0f}",
+            f"{row['peak_over_own_mean']:.2f}",
+            f"{row['peak_of_10_s_over_own_mean']:.2f}",
+        )
+        for policy, row in simulated["policies"].items()
+    ]
+    real = [
+        (
+            f"`{policy}`",
+            row["clients"],
+            f"{row['ttl_seconds']:g} s",
+            row["renewals"],
+            row["simulated_renewals"],
+            row["peak_renewals_per_second"],
+            row["simulated_peak"],
+            row["lost_leases"],
+        )
+        for policy, row in counted.items()
+    ]
+    return [
+        "### 4. The busiest second of renewals",
+        "",
+        f"**Simulated** (`drills/storm`; Vault answers at once): {simulated['clients']:,} clients, "
+        f"ttl {simulated['ttl_seconds']:g} s, all started in one instant, "
+        f"{simulated['seconds']:g} s, means of {simulated['seeds']} seeds. The even spread, "
+        f"clients / ttl, is {simulated['even_spread_per_second']}/s; the goal for `lease-aware` is "
+        f"a peak of at most {simulated['goal_of_lease_aware']} times that.",
+        "",
+        *_table(
+            (
+                "policy",
+                "renewals/s, mean",
+                "peak",
+                "peak over even spread",
+                "peak after the first ttl",
+                "peak that chance makes at this rate",
+                "peak over own mean",
+                "the same, 10 s windows",
+            ),
+            rows,
+        ),
+        "The simulator beside real fleets on a real Vault (`python -m loadtests.fleet`):",
+        "",
+        *_table(
+            (
+                "policy",
+                "clients",
+                "ttl",
+                "renewals",
+                "simulated",
+                "peak",
+                "simulated",
+                "lost leases",
+            ),
+            real,
+        ),
+    ]
+
+
+def _cost(found: dict[str, Any]) -> list[str]:
+    rows = [
+        (f"`{kind}`", row["cpu_microseconds_a_checkout"], row["resident_kib_a_pool"])
+        for kind, row in found["pools"].items()
+    ]
+    return [
+        "### 6. What it costs",
+        "",
+        f"CPU of the process for one checkout without a statement (the best of rounds, "
+        f"{found['checkouts']:,} in all), resident memory a pool of {found['pool_size']} "
+        f"(mean of {found['pools_opened']}, connections included).",
+        "",
+        *_table(("pool", "CPU a checkout, µs", "memory a pool, KiB"), rows),
+    ]
