@@ -8,7 +8,7 @@ DRILL       := $(VENV)/bin/drill
 READY       := $(VENV)/.ready
 PULUMI      := eval "$$($(DRILL) env)"; pulumi
 
-.PHONY: help setup up down drill test test-fast lint lock clean
+.PHONY: help setup up down drill test test-fast bench lint lock clean
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -38,6 +38,10 @@ test: setup ## Run the whole suite, unit and integration, on a real stack
 
 test-fast: setup ## Run what needs no server
 	@$(VENV)/bin/python -m pytest -m 'not slow'
+
+bench: setup ## Take the figures of docs/BENCHMARKS.md (6 minutes, real servers)
+	@$(DRILL) tools install
+	@$(VENV)/bin/python -m tests.bench
 
 lint: setup ## Check style and types
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
