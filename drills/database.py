@@ -57,19 +57,39 @@ class Database:
         for last_try in (False, True):
             try:
                 if self._connection is None or self._connection.closed:
-                    self._connection = psycopg.connect(
-                        **self._options(),
-                        user=self._postgres.observer_username,
-                        password=self._postgres.observer_password.get_secret_value(),
-                        application_name="rotation-drills observer",
-                        autocommit=True,
-                    )
+                    self._connection = self.connect()
                 return self._connection.execute(sql.encode(), arguments).fetchall()
             except psycopg.OperationalError:
                 self._connection = None
                 if last_try:
                     raise
         raise AssertionError("unreachable")
+
+    def connect(
+        self,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        name: str = "rotation-drills observer",
+        **where: Any,
+    ) -> psycopg.Connection[Any]:
+        """Return a session of its own, the observer's unless told; the caller closes it.
+
+        `where`: `host` and `port` of another way to the server. Raises psycopg's
+        `OperationalError`.
+        """
+        return psycopg.connect(
+            **{**self._options(), **where},
+            user=user or self._postgres.observer_username,
+            password=password or self._postgres.observer_password.get_secret_value(),
+            application_name=name,
+            autocommit=True,
+        )
+
+    def sessions_named(self, name: str) -> int:
+        """Return how many sessions call themselves `name` (their application_name)."""
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        return int(self._query(sql, name)[0][0])
 
     def dynamic_roles(self, vault_role: str | None = None) -> list[DynamicRole]:
         """Return the roles that Vault made, of one of its roles or of all."""

@@ -41,23 +41,11 @@ class NodeKill(Fault[NodeKillParams]):
 
     def undo(self, scene: Scene, record: Record) -> None:
         """Start the node unless it runs, and unseal it unless it is unsealed."""
-        keys = [key.get_secret_value() for key in scene.platform.vault.unseal_keys]
-        scene.cluster.start(record["node"])
-        scene.cluster.unseal(record["node"], keys)
+        revive(scene, [record["node"]])
 
     def verify(self, scene: Scene, record: Record) -> list[str]:
         """Wait up to 30 s until every node is unsealed and a healthy voter."""
-        wanted = len(scene.vault.nodes)
-        try:
-            wait_for(
-                lambda: healthy_voters(scene) == wanted,
-                f"{wanted} unsealed voters",
-                seconds=30,
-                every=0.25,
-            )
-        except WaitedTooLong as error:
-            return [f"{error}: there are {healthy_voters(scene)}"]
-        return []
+        return verify_voters(scene)
 
     def by_hand(self, record: Record) -> str:
         """Name the commands that bring the node back."""
@@ -79,3 +67,30 @@ def healthy_voters(scene: Scene) -> int:
         and server.get("healthy")
         and server.get("status") in {"leader", "voter"}
     )
+
+
+def verify_voters(scene: Scene, *, seconds: float = 30) -> list[str]:
+    """Wait until every node is unsealed and a healthy voter; return a line when it takes longer."""
+    wanted = len(scene.vault.nodes)
+    try:
+        wait_for(
+            lambda: healthy_voters(scene) == wanted,
+            f"{wanted} unsealed voters",
+            seconds=seconds,
+            every=0.25,
+        )
+    except WaitedTooLong as error:
+        return [f"{error}: there are {healthy_voters(scene)}"]
+    return []
+
+
+def revive(scene: Scene, nodes: list[str]) -> None:
+    """Start every node of these that does not run, then unseal them.
+
+    All are started before the first is unsealed: without a majority none gets anywhere.
+    """
+    keys = [key.get_secret_value() for key in scene.platform.vault.unseal_keys]
+    for node in nodes:
+        scene.cluster.start(node)
+    for node in nodes:
+        scene.cluster.unseal(node, keys)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from pydantic import Field
 
 from drills.faults.base import Fault, FaultParams, Record, Scene
@@ -36,16 +38,23 @@ class RevokePrefix(Fault[RevokePrefixParams]):
         password = str(canary["data"]["password"])
         scene.secrets.add("password", password)
         scene.secrets.add("lease-id", str(canary["lease_id"]))
-        oids = [role.oid for role in scene.database.dynamic_roles(self.params.role)]
-        scene.vault.call("PUT", f"sys/leases/revoke-prefix/{record['prefix']}", timeout=60)
-        scene.observe(
-            "revocation",
-            revoked_roles=len(oids),
-            roles_left=scene.database.roles_left(oids),
-            sessions_left=scene.database.sessions_left(oids),
-            old_login=scene.database.login(username, password),
-        )
+        with self.use_canary(scene, username, password):
+            oids = [role.oid for role in scene.database.dynamic_roles(self.params.role)]
+            scene.vault.call("PUT", f"sys/leases/revoke-prefix/{record['prefix']}", timeout=60)
+            scene.observe(
+                "revocation",
+                revoked_roles=len(oids),
+                roles_left=scene.database.roles_left(oids),
+                sessions_left=scene.database.sessions_left(oids),
+                old_login=scene.database.login(username, password),
+            )
         self._proof = (oids, username, password)
+
+    def use_canary(
+        self, scene: Scene, username: str, password: str
+    ) -> contextlib.AbstractContextManager[object]:
+        """Do with the canary what is to be going on while it is revoked: nothing, here."""
+        return contextlib.nullcontext()
 
     def undo(self, scene: Scene, record: Record) -> None:
         """Nothing can bring a revoked lease back."""
