@@ -110,7 +110,8 @@ class LiveStack:
     def provisioner_token(self) -> str:
         """The token of `pulumi up`, out of the state."""
         resources = json.loads(self.state(secrets=True))["deployment"]["resources"]
-        servers = next(each["outputs"] for each in resources if "unseal_keys" in each["outputs"])
+        found = (each.get("outputs") or {} for each in resources)
+        servers = next(outputs for outputs in found if "unseal_keys" in outputs)
         token: str = json.loads(servers["provisioner_token"]["plaintext"])
         return token
 
