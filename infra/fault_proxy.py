@@ -28,6 +28,9 @@ class _FaultProxy(ServerProvider):
         folder = self._folder(props)
         return ServerProcess("toxiproxy", folder, str(folder / "proxies.json"))
 
+    def find_programs(self) -> None:
+        resolve("toxiproxy")
+
     def ports(self, props: dict[str, Any]) -> list[int]:
         listeners = [int(proxy["listen"].rpartition(":")[2]) for proxy in props["proxies"]]
         return [int(props["api_port"]), *listeners]

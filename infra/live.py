@@ -20,6 +20,7 @@ from pulumi.dynamic import (
 )
 
 from infra.cluster.process import taken_ports
+from tools.errors import ToolError
 
 
 class ServerProvider(ResourceProvider):
@@ -32,6 +33,10 @@ class ServerProvider(ResourceProvider):
     replace_on: tuple[str, ...] = ("state_dir",)
     update_on: tuple[str, ...] = ()
     key = "basePort"
+
+    @abstractmethod
+    def find_programs(self) -> None:
+        """Find the programs that it runs; raises `ToolError`."""
 
     @abstractmethod
     def ports(self, props: dict[str, Any]) -> list[int]:
@@ -58,10 +63,14 @@ class ServerProvider(ResourceProvider):
         """Stop it and delete its files. Can be repeated."""
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """Refuse a first creation on ports that another process has."""
+        """Refuse a first creation without its programs, or on ports that another process has."""
         failures = []
         if not _olds and not self.exists(news):
-            failures = [
+            try:
+                self.find_programs()
+            except ToolError as error:
+                failures.append(CheckFailure("driver", str(error)))
+            failures += [
                 CheckFailure(
                     self.key,
                     f"port {port} on 127.0.0.1 is taken by another process: end that, or set "

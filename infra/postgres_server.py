@@ -70,6 +70,10 @@ class _PostgresServer(ServerProvider):
         folder = self._folder(props)
         return ServerProcess("postgres", folder, str(folder / "data"))
 
+    def find_programs(self) -> None:
+        postgres.resolve()
+        postgres.as_server_account([])
+
     def ports(self, props: dict[str, Any]) -> list[int]:
         return [int(props["port"])]
 

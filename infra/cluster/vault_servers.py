@@ -15,6 +15,7 @@ from pulumi.dynamic import Resource
 from infra import policies
 from infra.cluster.local import LocalCluster, Node
 from infra.live import ServerProvider
+from tools.binaries import resolve
 
 SHARES = 3
 THRESHOLD = 2
@@ -54,6 +55,9 @@ class _VaultServers(ServerProvider):
 
     def _nodes(self, props: dict[str, Any]) -> list[Node]:
         return [Node(node["name"], int(node["port"])) for node in props["nodes"]]
+
+    def find_programs(self) -> None:
+        resolve("vault")
 
     def ports(self, props: dict[str, Any]) -> list[int]:
         nodes = self._nodes(props)

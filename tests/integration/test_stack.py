@@ -191,6 +191,24 @@ def test_taken_port_is_named(tmp_path: Path) -> None:
     live.destroy()
 
 
+def test_tool_too_old_is_named(tmp_path: Path) -> None:
+    """A Vault on PATH that is too old is refused before anything starts, without a traceback."""
+    live = LiveStack(tmp_path / "old")
+    old = tmp_path / "bin" / "vault"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho Vault v1.9.0\n")
+    old.chmod(0o755)
+    live.env["PATH"] = f"{old.parent}:{live.env['PATH']}"
+    live.init()
+    refused = live.up(check=False)
+    said = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "vault 1.9.0" in said
+    assert "is too old" in said
+    assert "Traceback" not in said
+    live.destroy()
+
+
 def test_wrong_configuration_is_one_line(tmp_path: Path) -> None:
     """A wrong key in the stack's file is told by file and key, without a traceback."""
     live = LiveStack(tmp_path / "wrong")
