@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from loadtests.logs import set_up
 from loadtests.pools import POOLS, open_pool
 from loadtests.target import VARIABLE, Target
 from tests.integration.pool_servers import Servers
@@ -77,4 +78,5 @@ def _measured(kind: str, target: Target) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    set_up()  # stdout is for the result
     sys.stdout.write(json.dumps(_measured(sys.argv[1], Target.load())) + "\n")

@@ -56,8 +56,8 @@ def _revocation(found: dict[str, Any]) -> list[str]:
     return [
         "### 1. Every lease revoked at once",
         "",
-        f"{found['threads']} threads, pool of {found['pool_size']}, {found['rounds']} rounds. A lease takes "
-        f"{found['issue_seconds'] * 1000:.1f} ms and a connect "
+        f"{found['threads']} threads, pool of {found['pool_size']}, {found['rounds']} rounds. "
+        f"A lease takes {found['issue_seconds'] * 1000:.1f} ms and a connect "
         f"{found['connect_seconds'] * 1000:.1f} ms: the goal for recovery is "
         f"{found['recovery_goal_seconds'] * 1000:.0f} ms.",
         "",
@@ -93,17 +93,16 @@ def _throughput(found: dict[str, Any]) -> list[str]:
         "",
         f"{len(found['pairs'])} interleaved pairs of {found['seconds_each']:g} s, "
         f"{found['threads']} threads, pool of {found['pool_size']}: median "
-        f"**{found['ratio_median']:.3f}**, from {found['ratio_least']:.3f} to "
-        f"{found['ratio_most']:.3f} (goal: at least {found['goal']}, {met}).",
+        f"**{found['ratio_median']:.3f}** (goal: at least {found['goal']}, {met}); half of the "
+        f"pairs lie from {_range(found['ratio_quartiles'])}. The process's CPU a query: median "
+        f"{found['cpu_a_query_ratio_median']:.3f} times as much, half of the pairs from "
+        f"{_range(found['cpu_a_query_ratio_quartiles'])}. Every pair is in bench/results.json.",
         "",
-        *_table(
-            ("pair", "lease-aware, queries/s", "static, queries/s", "ratio"),
-            (
-                (number, one, other, f"{one / other:.3f}")
-                for number, (one, other) in enumerate(found["pairs"], 1)
-            ),
-        ),
     ]
+
+
+def _range(quartiles: list[float]) -> str:
+    return f"{quartiles[0]:.3f} to {quartiles[1]:.3f}"
 
 
 def _storms(found: dict[str, Any]) -> list[str]:
