@@ -177,15 +177,11 @@ def wait_for_need(orders: Orders) -> str | None:
 
 
 def end_process(holder: Holder) -> None:
-    """SIGKILL the runner, unless it is gone already."""
+    """SIGKILL the runner, unless it is gone already. Its lock says when it has ended."""
     process = holder.process()
-    if process is None:
-        return
-    try:
-        process.kill()
-        process.wait(timeout=10)
-    except psutil.Error:
-        pass
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def undo_what_stands(platform: Platform, run_folder: Path, why: str) -> list[str]:
