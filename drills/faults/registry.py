@@ -27,6 +27,11 @@ def names() -> list[str]:
     return sorted(_faults())
 
 
+def parameters(name: str) -> list[str]:
+    """Return the keys of a fault's parameters."""
+    return list(_faults()[name].params_model.model_fields)
+
+
 def make(name: str, params: dict[str, Any], *, where: str = "") -> Fault[Any]:
     """Return the fault with its parameters; `SetupError` names `where` and the wrong key."""
     kind = _faults().get(name)

@@ -9,6 +9,7 @@ import pytest
 
 from drills.bounds import BOUNDS
 from drills.definition import CATALOG, SAFEGUARDS, Drill, Load, Phases, parse_text
+from drills.faults import registry
 from drills.judge import EXIT
 
 DOCS = (Path(__file__).parents[2] / "docs" / "drills.md").read_text(encoding="utf-8")
@@ -36,6 +37,15 @@ def test_safeguard_is_documented(name: str) -> None:
     [told] = [line for line in part.splitlines() if line.startswith(f"| `{name}` |")]
     for key, field in SAFEGUARDS[name].model_fields.items():
         assert f"`{field.alias or key}`" in told
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_fault_is_documented(name: str) -> None:
+    """Every fault has a row, with its keys, in the part on faults."""
+    part = DOCS.split("## Faults")[1].split("\n## ")[0]
+    [told] = [line for line in part.splitlines() if line.startswith(f"| `{name}` |")]
+    for key in registry.parameters(name):
+        assert f"`{key}`" in told
 
 
 @pytest.mark.parametrize("path", sorted(CATALOG.glob("*.yaml")), ids=lambda path: path.stem)
