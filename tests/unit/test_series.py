@@ -96,7 +96,7 @@ def test_hold_refuses_until_released(tmp_path: Path) -> None:
     preflight.check_hold(shown)
     hold.put_on(state_dir)
     hold.put_on(state_dir)
-    with pytest.raises(SetupError, match="kill switch .* is on .*drill stop --release"):
+    with pytest.raises(SetupError, match=r"kill switch .* is on .*drill stop --release"):
         preflight.check_hold(shown)
     assert hold.take_off(state_dir)
     assert not hold.take_off(state_dir)
