@@ -23,7 +23,7 @@ from tools.environment import plugins as pulumi_plugins
 from tools.errors import ToolError
 
 if TYPE_CHECKING:
-    from drills.judge import Verdict
+    from drills.verdict import Verdict
 
 app = typer.Typer(
     name="drill",

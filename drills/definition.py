@@ -22,6 +22,7 @@ from pydantic import (
 
 from drills import durations
 from drills.bounds import BOUNDS, BoundParams
+from drills.bounds.history import History
 
 CATALOG = Path(__file__).parent / "catalog"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -246,6 +247,20 @@ def parse_drill(
 
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def recorded_drill(history: History) -> Drill:
+    """The drill as it was when it ran, from run.json. Raises `DefinitionError`."""
+    raw = history.info.drill
+    faults = raw.get("faults")
+    # A fault that has since been renamed must not make an old run unreadable.
+    names = {
+        name
+        for item in (faults if isinstance(faults, list) else ())
+        for name in (item if isinstance(item, Mapping) else (item,))
+        if isinstance(name, str)
+    }
+    return parse_drill(raw, "run.json: drill", known_faults=names)
 
 
 def _part(model: type[M], raw: object, path: Path | str, key: str, what: str = "key") -> M:

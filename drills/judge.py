@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from drills.bounds import BOUNDS, evaluate
 from drills.bounds.evidence import (
@@ -21,71 +19,14 @@ from drills.bounds.evidence import (
     tally,
 )
 from drills.bounds.history import History, read
-from drills.definition import Drill, parse_drill
+from drills.definition import Drill, recorded_drill
 from drills.record import write_atomically
-
-BoundVerdict = Literal["pass", "fail", "inconclusive"]
-RunVerdict = Literal["pass", "fail", "inconclusive", "aborted", "undo-failed", "interrupted"]
-
-EXIT: dict[RunVerdict, int] = {
-    "pass": 0,
-    "fail": 99,
-    "inconclusive": 3,
-    "aborted": 4,
-    "undo-failed": 5,
-    "interrupted": 130,
-}
-
-
-class BoundResult(BaseModel):
-    """One bound, judged. An infinite `observed` is written as null; `detail` has the evidence."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    phase: str
-    observed: int | float | None
-    limit: int | float | None
-    verdict: BoundVerdict
-    detail: str
-
-
-class Verdict(BaseModel):
-    """verdict.json. `reason`: why the run ended so, in one line; empty where bounds decided."""
-
-    model_config = ConfigDict(frozen=True)
-
-    drill: str
-    run: str
-    stack: str
-    pool: str
-    verdict: RunVerdict
-    exit: int
-    reason: str
-    bounds: tuple[BoundResult, ...]
-    figures: dict[str, int | float | None]
-    versions: dict[str, str]
-    started: str
-    seconds: float
-
-
-def definition(history: History) -> Drill:
-    """The drill as it was when it ran, from run.json. Raises `DefinitionError`."""
-    raw = history.info.drill
-    faults = raw.get("faults")
-    # A fault that has since been renamed must not make an old run unreadable.
-    names = {
-        name
-        for item in (faults if isinstance(faults, list) else ())
-        for name in (item if isinstance(item, Mapping) else (item,))
-        if isinstance(name, str)
-    }
-    return parse_drill(raw, "run.json: drill", known_faults=names)
+from drills.verdict import EXIT, BoundResult, BoundVerdict, RunVerdict, Verdict
 
 
 def judge(history: History) -> Verdict:
     """Judge every bound, then the run. Raises `DefinitionError` for a broken run.json."""
-    drill = definition(history)
+    drill = recorded_drill(history)
     results: list[BoundResult] = []
     for spec in drill.bounds:
         finding = evaluate(BOUNDS[spec.name], spec.params, history)

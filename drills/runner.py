@@ -23,7 +23,7 @@ from drills.definition import Drill
 from drills.errors import SetupError
 from drills.faults.base import Fault
 from drills.faults.registry import make
-from drills.judge import Verdict, judge_folder
+from drills.judge import judge_folder
 from drills.load import LoadProcesses
 from drills.probes import open_probes
 from drills.probes.base import Probe
@@ -32,6 +32,7 @@ from drills.recovery import Say, open_scene, undo
 from drills.redact import Secrets
 from drills.safeguards import Watch
 from drills.undo import Pending, UndoLog, only_drill
+from drills.verdict import Verdict
 from drills.watchdog import Watchdog
 from infra.platform import Platform
 

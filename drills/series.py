@@ -10,8 +10,8 @@ from typing import Any
 
 from drills.definition import Drill
 from drills.errors import SetupError
-from drills.judge import Verdict
 from drills.recovery import Say
+from drills.verdict import Verdict
 
 #: The worst first: what one of them ended with, all of them end with.
 _WORST = (130, 5, 4, 99, 3, 0)

@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, sel
 from markupsafe import Markup
 
 from drills.bounds.history import History
-from drills.judge import Verdict, definition
+from drills.definition import recorded_drill
 from drills.report import words
 from drills.report.charts import draw
+from drills.verdict import Verdict
 
 MOST_EVENTS = 200
 """A probe that fails every second must not bury the rest."""
@@ -22,7 +23,7 @@ MOST_EVENTS = 200
 
 def render(history: History, verdict: Verdict) -> str:
     """The page as text, the same for the same folder."""
-    drill = definition(history)
+    drill = recorded_drill(history)
     charts = [
         {
             "title": chart.title,

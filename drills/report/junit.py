@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from drills.judge import BoundResult, Verdict
 from drills.report import words
+from drills.verdict import BoundResult, Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CUT_SHORT = ("aborted", "interrupted")

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from drills.judge import Verdict
 from drills.report import words
+from drills.verdict import Verdict
 
 STYLE = {
     "pass": "green",

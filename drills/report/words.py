@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from drills.bounds import BOUNDS
-from drills.judge import BoundResult, Verdict
+from drills.verdict import BoundResult, Verdict
 
 SENSE = {"at_most": "≤", "at_least": "≥"}
 

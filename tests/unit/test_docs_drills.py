@@ -10,7 +10,7 @@ import pytest
 from drills.bounds import BOUNDS
 from drills.definition import CATALOG, SAFEGUARDS, Drill, Load, Phases, parse_text
 from drills.faults import registry
-from drills.judge import EXIT
+from drills.verdict import EXIT
 
 DOCS = (Path(__file__).parents[2] / "docs" / "drills.md").read_text(encoding="utf-8")
 

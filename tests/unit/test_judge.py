@@ -17,8 +17,9 @@ from test_judge_runs import ANCHOR, events, requests, run_json, samples, write_r
 
 from drills.bounds import BOUNDS
 from drills.definition import DefinitionError
-from drills.judge import EXIT, Verdict, judge, judge_folder, worst
+from drills.judge import judge, judge_folder, worst
 from drills.record import History, read
+from drills.verdict import EXIT, Verdict
 
 ORDER = {"pass": 0, "inconclusive": 1, "fail": 2}
 VERDICTS = st.lists(st.sampled_from(list(ORDER)), min_size=1)

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 from test_judge_runs import ANCHOR, events, requests, run_json, samples, write_run
 
-from drills.judge import BoundResult, Verdict, judge
+from drills.judge import judge
 from drills.record import read
 from drills.report import html, junit, terminal, words
+from drills.verdict import BoundResult, Verdict
 
 NASTY = "<script>alert('$x_1$')</script>&\x1b[31m\x00]]>"
 
