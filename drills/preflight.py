@@ -9,6 +9,8 @@ from drills.faults.base import Scene
 from drills.undo import UndoLog
 from infra.platform import Platform
 
+IRREVOCABLE = "vault.expire.num_irrevocable_leases"
+
 
 def check_allowed(platform: Platform, drill: Drill) -> None:
     """Refuse a stack that does not allow drills, or has no such service."""
@@ -65,3 +67,20 @@ def check_healthy(scene: Scene) -> None:
             f"{voters} of {len(scene.vault.nodes)} nodes vote, or one is unhealthy: "
             "wait until autopilot calls the cluster healthy"
         )
+    _check_irrevocable(scene)
+
+
+def _check_irrevocable(scene: Scene) -> None:
+    """Refuse while leases are irrevocable: the drill's own could not be told from them."""
+    leader = scene.vault.active_node()
+    if leader is None:  # it has just gone; the drill would find out no sooner
+        raise SetupError("the cluster has no leader: run `pulumi up`")
+    told = scene.vault.call("GET", "sys/metrics", node=leader, seconds=5)
+    for gauge in told.get("Gauges") or []:
+        count = int(gauge["Value"]) if gauge["Name"] == IRREVOCABLE else 0
+        if count:
+            raise SetupError(
+                f"Vault has given up to revoke {count} leases: see "
+                "`vault read sys/leases type=irrevocable`, drop their roles in Postgres, and "
+                "revoke them with `vault lease revoke -force -prefix`"
+            )
