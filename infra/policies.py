@@ -94,7 +94,10 @@ def drill_operator(database_mount: str, roles: list[str]) -> str:
             _rule("sys/leases/lookup/auth/approle/login/", "list", "sudo"),
             _rule("sys/leases/lookup", "update"),
             _rule("sys/leases/revoke", "update"),
-            *(_tuning(f"{database_mount}/roles/{role}", "default_ttl", "max_ttl") for role in roles),
+            *(
+                _tuning(f"{database_mount}/roles/{role}", "default_ttl", "max_ttl")
+                for role in roles
+            ),
             _rule(f"{database_mount}/rotate-root/*", "update"),
             _rule("sys/quotas/rate-limit/drill-*", "create", "read", "update", "delete", "sudo"),
             _rule("sys/step-down", "update", "sudo"),
