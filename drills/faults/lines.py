@@ -12,6 +12,7 @@ from typing import Protocol
 
 import psycopg
 
+from drills.errors import FaultError
 from drills.faults.base import Scene
 from drills.toxiproxy import Toxiproxy
 
@@ -82,12 +83,21 @@ class PostgresLine:
 @contextlib.contextmanager
 def open_lines(scene: Scene, proxies: list[str]) -> Iterator[list[Line]]:
     """Lend a line through each proxy that has answered once: to Postgres through those that
-    lead there, else to the Vault node of that name."""
+    lead there, else to the Vault node of that name.
+
+    Raises `FaultError` when one does not answer.
+    """
     with contextlib.ExitStack() as closing:
         lines: list[Line] = []
         for proxy in proxies:
             kind = VaultLine if proxy in scene.vault.nodes else PostgresLine
-            line = closing.enter_context(contextlib.closing(kind(scene, proxy)))
-            line.ask()
+            try:
+                line = closing.enter_context(contextlib.closing(kind(scene, proxy)))
+                line.ask()
+            except (OSError, psycopg.OperationalError) as error:
+                raise FaultError(
+                    f"no answer through proxy {proxy} even without a fault "
+                    f"({type(error).__name__}): is what it leads to down?"
+                ) from None
             lines.append(line)
         yield lines

@@ -110,7 +110,7 @@ def answers(scene: Scene, proxies: list[str], *, seconds: float = 10) -> list[st
     """Return a line for each proxy through which no answer comes within `seconds`."""
 
     def through(proxy: str) -> bool:
-        with contextlib.suppress(OSError, FaultError), open_lines(scene, [proxy]):
+        with contextlib.suppress(FaultError), open_lines(scene, [proxy]):
             return True
         return False
 

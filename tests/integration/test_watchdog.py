@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -25,20 +26,26 @@ phases: {warmup: 1s, baseline: 2s, fault: 60s, recovery: 3s}
 faults:
   - node-kill: {node: leader}
   - role-ttl: {role: orders, ttl_seconds: 30, max_ttl_seconds: 40}
-  - vault-latency: {nodes: vault-1, latency_ms: 200}
+  - slow-ddl: {latency_ms: 50}
 bounds:
   - unsealed_voters: {at_least: 3}
 """
 
 
 @pytest.fixture
-def runner(stack: LiveStack, tmp_path: Path) -> subprocess.Popen[str]:
-    """A drill whose three faults stand."""
+def runner(stack: LiveStack, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A drill whose three faults stand; it is undone in the end, whatever a test has found."""
     file = tmp_path / "long.yaml"
     file.write_text(DRILL)
     process = stack.start_drill("run", str(file))
-    stack.wait_for_event(event="fault-injected", fault="vault-latency")
-    return process
+    try:
+        stack.wait_for_event(event="fault-injected", fault="slow-ddl")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=90)
+        stack.drill("recover")
 
 
 def watchdog_of(runner: subprocess.Popen[str]) -> psutil.Process:
