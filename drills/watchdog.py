@@ -83,7 +83,8 @@ class Watchdog:
             self._tell({"done": True})
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # what it never read is still in there
+                    pipe.close()
         if error is not None:
             return  # it undoes what the runner could not, as soon as the runner lets go of the lock
         try:

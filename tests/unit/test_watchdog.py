@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from drills.errors import SetupError
 from drills.recovery import recover
 from drills.undo import Holder, Pending, UndoLog, lock_holder, only_drill
-from drills.watchdog import DEAD, OVERDUE, Orders, revealed, wait_for_need
+from drills.watchdog import DEAD, OVERDUE, Orders, Watchdog, revealed, wait_for_need
 from infra.platform import Platform
 from infra.waiting import wait_for
 
@@ -142,6 +142,20 @@ def test_watchdog_ends_with_its_runner(shown: Platform, tmp_path: Path) -> None:
         assert process.wait(timeout=10) == 0
         gone(watchdog)
     assert not (tmp_path / "runs" / "a-run" / "events.jsonl").exists()
+
+
+def test_killed_watchdog_harms_no_runner(shown: Platform, tmp_path: Path) -> None:
+    """A runner whose watchdog is gone notices, and ends in good order."""
+    run = tmp_path / "runs" / "a-run"
+    run.mkdir(parents=True)
+    with Watchdog(shown, run) as watchdog:
+        watchdog.wait_until_watching()
+        assert watchdog.watches()
+        assert watchdog._process is not None
+        watchdog._process.kill()
+        wait_for(lambda: not watchdog.watches(), "it ending", seconds=5)
+        watchdog.limit(5)
+        watchdog.limit(None)
 
 
 def test_watchdog_survives_what_ends_its_runner(shown: Platform, tmp_path: Path) -> None:
