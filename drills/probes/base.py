@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from drills.vault import Vault
+
 #: A probe that fails this often in a row is dead, and what depends on it inconclusive.
 _FAILURES_IN_A_ROW = 40
 
@@ -62,3 +64,13 @@ class Probe(ABC):
                 self._stopped.wait(due - time.monotonic())
         finally:
             self.close()
+
+
+class VaultProbe(Probe):
+    """A probe that asks Vault, by the harness's own access."""
+
+    def __init__(
+        self, vault: Vault, observe: Callable[..., Any], failed: Callable[[str, str], Any]
+    ) -> None:
+        super().__init__(observe, failed)
+        self._vault = vault

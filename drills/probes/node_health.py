@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from drills.probes.base import Probe
+from drills.probes.base import VaultProbe
 from drills.vault import Vault
 
 #: Vault's own meaning of the status (vault: http/sys_health.go).
@@ -14,7 +14,7 @@ _ACTIVE = 200
 _UNSEALED = {200, 429, 472, 473, 474}
 
 
-class NodeHealth(Probe):
+class NodeHealth(VaultProbe):
     """Fields: node, reachable, status, active, sealed (None if unreachable), seconds."""
 
     name: ClassVar[str] = "node_health"
@@ -27,8 +27,7 @@ class NodeHealth(Probe):
         observe: Callable[..., Any],
         failed: Callable[[str, str], Any],
     ) -> None:
-        super().__init__(observe, failed)
-        self._vault = vault
+        super().__init__(vault, observe, failed)
         self._node = node
 
     def look(self) -> None:

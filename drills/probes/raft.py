@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drills.errors import VaultRefused, VaultUnreachable
-from drills.probes.base import Probe
-from drills.vault import Vault
+from drills.probes.base import VaultProbe
 
 
-class Raft(Probe):
+class Raft(VaultProbe):
     """Fields: voters, healthy_voters, leader (a node's name, or None)."""
 
     name: ClassVar[str] = "raft"
     every: ClassVar[float] = 1.0
-
-    def __init__(
-        self, vault: Vault, observe: Callable[..., Any], failed: Callable[[str, str], Any]
-    ) -> None:
-        super().__init__(observe, failed)
-        self._vault = vault
 
     def look(self) -> None:
         """Ask autopilot; a cluster without a leader has no healthy voter."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drills.errors import VaultRefused, VaultUnreachable
-from drills.probes.base import Probe
-from drills.vault import Vault
+from drills.probes.base import VaultProbe
 
 _GAUGES = {
     "vault.expire.num_leases": "leases",
@@ -15,17 +13,11 @@ _GAUGES = {
 }
 
 
-class Telemetry(Probe):
+class Telemetry(VaultProbe):
     """Fields: node (the active one), leases, irrevocable_leases (None when it does not say)."""
 
     name: ClassVar[str] = "telemetry"
     every: ClassVar[float] = 1.0
-
-    def __init__(
-        self, vault: Vault, observe: Callable[..., Any], failed: Callable[[str, str], Any]
-    ) -> None:
-        super().__init__(observe, failed)
-        self._vault = vault
 
     def look(self) -> None:
         """Read the gauges of the node that leads now."""
