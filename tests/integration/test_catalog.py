@@ -43,6 +43,22 @@ def test_static_pool_fails(stack: LiveStack, drill: str) -> None:
     assert broken == {"failed_ratio", "recovery_seconds"}
 
 
+def test_revocation_that_forgets_sessions_fails(stack: LiveStack) -> None:
+    """Vault's default revocation SQL ends no session: session-outlives-revocation says so."""
+    vault, path = stack.provisioner(), "/v1/database/roles/orders"
+    declared = vault.adapter.get(path)["data"]["revocation_statements"]
+    vault.adapter.post(path, json={"revocation_statements": []})
+    try:
+        done = stack.drill("run", "session-outlives-revocation", "--json")
+    finally:
+        vault.adapter.post(path, json={"revocation_statements": declared})
+    assert done.returncode == 99, done.stderr
+    bounds = {bound["name"]: bound["verdict"] for bound in json.loads(done.stdout)["bounds"]}
+    assert bounds["sessions_on_revoked_roles"] == "fail"
+    # the role itself is gone, and nobody gets in: what is left is what nobody looks for
+    assert bounds["revoked_roles_left"] == bounds["old_login_accepted"] == "pass"
+
+
 def test_one_of_name_all_and_tag(stack: LiveStack) -> None:
     """Two of them at once, none, or a tag that no drill has, are refused in a line, exit 2."""
     for arguments in (["run"], ["run", "leader-kill", "--all"], ["run", "--tag", "nope"]):
