@@ -70,6 +70,32 @@ def undo_entry(entry: Pending, scene: Scene) -> list[str]:
     ]
 
 
+def undo_entries(
+    log: UndoLog, entries: list[Pending], scene: Scene, undone: Callable[[Pending], object]
+) -> list[str]:
+    """Undo entries, last one first; return the problems that are left.
+
+    What is undone is taken off the log, and `undone` is told. One fault may keep another from
+    being verified (a dead node, a step-down that waits for a whole cluster): as long as a pass
+    undoes something, the rest is tried again.
+    """
+    left = list(reversed(entries))
+    while True:
+        problems: list[str] = []
+        still: list[Pending] = []
+        for entry in left:
+            found = undo_entry(entry, scene)
+            if found:
+                problems += found
+                still.append(entry)
+            else:
+                log.remove(entry)
+                undone(entry)
+        if not still or len(still) == len(left):
+            return problems
+        left = still
+
+
 def recover(platform: Platform, *, say: Say, patience: float = _PATIENCE) -> list[str]:
     """Undo what a dead run left behind; return the problems.
 
@@ -77,17 +103,12 @@ def recover(platform: Platform, *, say: Say, patience: float = _PATIENCE) -> lis
     stack's lock is held longer than that.
     """
     log = UndoLog(platform.drills.state_dir)
-    problems: list[str] = []
     with only_drill(platform.drills.state_dir, part="recover", patience=patience):
         pending = log.pending()
         if not pending:
             say("nothing was left behind")
             return []
         with open_scene(platform, Secrets(), lambda *_a, **_k: None) as scene:
-            for entry in reversed(pending):
-                found = undo_entry(entry, scene)
-                problems += found
-                if not found:
-                    log.remove(entry)
-                    say(f"undid {entry.fault} of {entry.run}")
-    return problems
+            return undo_entries(
+                log, pending, scene, lambda entry: say(f"undid {entry.fault} of {entry.run}")
+            )

@@ -7,15 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fault_world import PASSWORD, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drills.definition import catalog
-from drills.errors import FaultError, SetupError
+from drills.errors import FaultError, SetupError, VaultRefused
 from drills.faults.registry import make, names
-from drills.recovery import undo_entry
+from drills.recovery import undo_entries, undo_entry
 from drills.undo import Pending, UndoLog
 
 #: One way to call each fault. A fault without one fails `test_every_fault_is_tested`.
@@ -118,7 +119,8 @@ def test_record_and_advice_hold_no_secret(name: str, tmp_path: Path) -> None:
     assert fault.by_hand(record).startswith(f"{name}:")
 
 
-@settings(max_examples=60, deadline=None)
+# Always the same examples: a gate that finds a new one each night would not be a gate.
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     chosen=st.lists(st.sampled_from(sorted(PARAMS)), min_size=1, max_size=4, unique=True),
     instant=st.integers(0, 8),
@@ -142,7 +144,8 @@ def test_recover_after_a_crash_at_any_instant(
             step += 1
             if step > instant:
                 break
-            with contextlib.suppress(FaultError):
+            # one fault may keep another from being injected: it is undone all the same
+            with contextlib.suppress(FaultError, VaultRefused, psycopg.Error):
                 fault.inject(scene, record)
             _end_threads(fault)
             step += 1
@@ -150,9 +153,7 @@ def test_recover_after_a_crash_at_any_instant(
                 break
         world.crash()
         world.samples.clear()
-        for entry in reversed(log.pending()):
-            if undo_entry(entry, world.scene()) == []:
-                log.remove(entry)
+        undo_entries(log, log.pending(), world.scene(), lambda _entry: None)
         left = log.pending()
     assert left == []
     assert world.disturbance() == before
