@@ -125,7 +125,7 @@ class Run:
             except Exception as failure:  # noqa: BLE001 - recorded, and judged inconclusive
                 outcome, error = "failed", f"{type(failure).__name__}: {failure}"
                 self._say(redact(f"the harness failed: {error}"))
-            if any(not fault["verified"] for fault in self._undone):
+            if self._not_undone:
                 outcome = "undo-failed"
             folder.event("run-ended", outcome=outcome, error=error)
         self._scan()
@@ -134,7 +134,7 @@ class Run:
     def _write_run(self) -> None:
         service = self._platform.service(self._drill.load.service)
         postgres = self._platform.postgres
-        self._undone: list[dict[str, Any]] = []
+        self._not_undone: list[tuple[Fault[Any], Pending]] = []
         self._anchor = {"monotonic": time.monotonic(), "unix": time.time()}
         self._folder.write_json(
             "run.json",
@@ -311,21 +311,29 @@ class Run:
             raise failed[0]
 
     def _undo_all(self) -> None:
-        """Undo what stands, last one first; each is tried whatever becomes of the others."""
-        while self._standing:
-            fault, pending = self._standing.pop()
-            self._watchdog.limit(_UNDO_LIMIT)
-            self._folder.event("fault-undoing", fault=fault.name)
-            problems = undo(fault, pending, self._scene)
-            if not problems:
-                self._undo_log.remove(pending)
-            verified = not problems
-            self._undone.append({"fault": fault.name, "verified": verified})
-            self._folder.event(
-                "fault-undone", fault=fault.name, verified=verified, problems=problems
-            )
-            for problem in problems:
-                self._say(
-                    self._secrets.redact(f"{problem}; by hand: {fault.by_hand(pending.record)}")
-                )
+        """Undo what stands, last one first; each is tried whatever becomes of the others.
+
+        What could not be verified is tried once more when all others have been undone: a
+        step-down that waits for a whole cluster, say, while a node is still dead.
+        """
+        standing, self._standing = self._standing[::-1], []
+        left = [each for each in standing if self._undo_one(*each)]
+        if len(standing) > 1:
+            left = [each for each in left if self._undo_one(*each)]
+        self._not_undone += left
         self._watchdog.limit(None)
+
+    def _undo_one(self, fault: Fault[Any], pending: Pending) -> list[str]:
+        """Undo and verify one fault; return, and say, the problems."""
+        self._watchdog.limit(_UNDO_LIMIT)
+        self._folder.event("fault-undoing", fault=fault.name)
+        problems = undo(fault, pending, self._scene)
+        if not problems:
+            self._undo_log.remove(pending)
+        self._folder.event(
+            "fault-undone", fault=fault.name, verified=not problems, problems=problems
+        )
+        by_hand = fault.by_hand(pending.record)
+        for problem in problems:
+            self._say(self._secrets.redact(f"{problem}; by hand: {by_hand}"))
+        return problems

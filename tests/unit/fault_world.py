@@ -254,7 +254,9 @@ class _Vault:
         self, method: str, path: str, *, json: Any = None, **_more: Any
     ) -> dict[str, Any]:
         world = self._world
-        if path == "sys/leases/revoke" and world.proxies["vault-to-postgres"]["enabled"]:
+        if path == "sys/leases/revoke":
+            if not world.proxies["vault-to-postgres"]["enabled"]:
+                raise VaultRefused(400, path, "failed to revoke entry")
             if json["lease_id"] in world.logins:
                 world.logins.remove(json["lease_id"])
                 world.leases.clear()
