@@ -53,13 +53,14 @@ class FleetError(LoadtestError):
 @dataclass
 class Counts:
     """What the fleet did. Times are `time.monotonic()` at which a request was begun; failed
-    requests count, they are load as well."""
+    requests count, they are load as well. `unfinished`: under way when the time was over."""
 
     renewals: list[float] = field(default_factory=list)
     issues: list[float] = field(default_factory=list)
     logins: list[float] = field(default_factory=list)
     issue_delays: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    unfinished: Counter[str] = field(default_factory=Counter)
     lost_leases: int = 0
     rotations: int = 0
     holding: int = 0
@@ -211,6 +212,9 @@ class Fleet:
             problem = error
             self.counts.failures[f"{op}: {type(error).__name__}"] += 1
             raise
+        except asyncio.CancelledError:
+            self.counts.unfinished[op] += 1
+            raise
         finally:
             if self._log is not None:
                 self._log.record(
@@ -260,6 +264,7 @@ class Fleet:
             "rotations": counts.rotations,
             "lost_leases": counts.lost_leases,
             "failures": dict(sorted(counts.failures.items())),
+            "unfinished": dict(sorted(counts.unfinished.items())),
             "peak_renewals_per_second": busiest,
             "peak_issues_per_second": peak(counts.issues),
             "even_spread_per_second": round(even, 3),

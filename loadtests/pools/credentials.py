@@ -188,18 +188,21 @@ class LeasedCredentials:
                 self._log.info("session terminated: replacing the credential", generation=number)
                 self._changed.notify_all()
 
-    def settle(self) -> None:
-        """Wait, a second at most, while the generation in use is doubted and its successor comes.
+    def settle(self, timeout: float) -> None:
+        """Wait while the generation in use is doubted and its successor comes, for a second and
+        for `timeout` seconds at most.
 
         The next of its sessions may be killed any moment: a statement sent now could be lost.
         """
         if self.number > self._doubted:
             return
+        end = time.monotonic() + timeout
         with self._changed:
             while (wait := self._new_one_comes_within(_LEND_PATIENCE_SECONDS)) > 0:
-                if self._closing or not self._may_use_current():
+                remains = end - time.monotonic()
+                if self._closing or not self._may_use_current() or remains <= 0:
                     return
-                self._changed.wait(wait)
+                self._changed.wait(min(wait, remains))
 
     def wait_first(self, timeout: float) -> bool:
         """Wait for the first generation. Raises what `admit` raises; False after `timeout` s."""

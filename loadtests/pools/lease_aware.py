@@ -137,7 +137,7 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         while True:
             if not (self._credentials.ready() or self._closed):
                 self._credentials.admit()
-                self._credentials.settle()
+                self._credentials.settle(end - time.monotonic())
             try:
                 connection = super().getconn(end - time.monotonic())
             except PoolTimeout:

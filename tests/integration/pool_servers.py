@@ -138,7 +138,9 @@ class Servers:
         """Revoke every lease of `role`; returns when all its roles are gone."""
         self.operator().sys.revoke_prefix(f"database/creds/{role}")
 
-    def role(self, name: str, *, ttl: float, max_ttl: float) -> str:
+    def role(
+        self, name: str, *, ttl: float, max_ttl: float, revocation: list[str] | None = None
+    ) -> str:
         """Declare a dynamic role with its own times, in whole seconds."""
         self.operator().secrets.database.create_role(
             name,
@@ -147,7 +149,7 @@ class Servers:
             default_ttl=f"{ttl:g}s",
             max_ttl=f"{max_ttl:g}s",
             renew_statements=RENEWAL,
-            revocation_statements=REVOCATION,
+            revocation_statements=revocation or REVOCATION,
         )
         return name
 

@@ -268,8 +268,11 @@ def test_those_who_wait_when_the_credential_is_lost_are_let_go(healthy: Servers)
             with healthy.superuser() as owner:
                 name = pool.lease()["username"]
                 owner.execute(f'ALTER ROLE "{name}" NOLOGIN'.encode())
+                # with its timeout it returns when they are ended: one that dies a moment later
+                # would take the statement with it
                 owner.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                    "WHERE usename = %s",
                     (name,),
                 )
             start = time.monotonic()

@@ -166,6 +166,25 @@ def test_p99_counts_failures_as_slow(found: Callable[..., Finding]) -> None:
     assert (finding.verdict, finding.observed) == ("fail", math.inf)
 
 
+QUICK = [at(FAULT + 1 + n / 100, ok=False, took=0.001) for n in range(400)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "observed"),
+    [
+        (QUICK, "pass", 0.001),
+        ([*QUICK, at(FAULT + 6, ok=False, took=9.0)], "fail", 9.0),
+        (QUICK[:10], "inconclusive", None),
+    ],
+)
+def test_the_longest_request_may_have_failed(
+    found: Callable[..., Finding], asked: Rows, verdict: str, observed: float | None
+) -> None:
+    """Failing fast is told from hanging, where no request can succeed."""
+    finding = found("longest_request_seconds", {"phase": "all", "at_most": 6.0}, asked=asked)
+    assert (finding.verdict, finding.observed) == (verdict, observed)
+
+
 def test_p99_against_the_baseline(found: Callable[..., Finding]) -> None:
     """The limit may be a multiple of the baseline's own p99."""
     rows = [at(12 + n / 100, ok=True, took=0.010) for n in range(1000)]
