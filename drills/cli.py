@@ -155,13 +155,11 @@ def run(
     from drills import series  # noqa: PLC0415 - `drill list` needs none of it
     from drills.runner import Run  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
-    from loadtests.pools import POOLS  # noqa: PLC0415
 
     if [name is not None, every, tag is not None].count(True) != 1:
         raise SetupError("drill run takes one of: a drill's NAME, --all, --tag TAG")
     drills = [_named_drill(name)] if name else series.choose(catalog(), tag)
-    if pool not in POOLS:
-        raise SetupError(f"--pool: there is no pool {pool!r}; known: {', '.join(sorted(POOLS))}")
+    _check_pool(pool)
     root = find_root()
     platform = load_platform(stack, root)
 
@@ -179,6 +177,18 @@ def run(
         for row in rows:
             print(series.line(row))
     raise typer.Exit(series.worst(row.exit for row in rows))
+
+
+def _check_pool(pool: str) -> None:
+    from loadtests.pools import PoolOpenError, find_pool  # noqa: PLC0415
+
+    folder = str(Path.cwd())
+    if folder not in sys.path:  # a pool of the folder one stands in, as with `python -m`
+        sys.path.append(folder)
+    try:
+        find_pool(pool)
+    except PoolOpenError as error:
+        raise SetupError(f"--pool: {error}") from None
 
 
 def _named_drill(name: str) -> Drill:

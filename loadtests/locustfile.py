@@ -46,9 +46,7 @@ _run = _Run()
 
 def _add_options(parser: Any) -> None:
     group = parser.add_argument_group("rotation-drills")
-    group.add_argument(
-        "--pool", choices=POOLS, default=POOLS[0], help="pool of the service, or of PoolUser"
-    )
+    group.add_argument("--pool", default=POOLS[0], help="pool of the service, or of PoolUser")
     group.add_argument("--pools", type=int, default=4, help="pools in the service")
     group.add_argument("--pool-size", type=int, default=20, help="connections in each pool")
 

@@ -28,7 +28,7 @@ from werkzeug.exceptions import HTTPException
 
 from loadtests.errors import LoadtestError
 from loadtests.logs import set_up
-from loadtests.pools import POOLS, Pool, open_pool
+from loadtests.pools import POOLS, Pool, PoolOpenError, find_pool, open_pool
 from loadtests.secrets import redact
 from loadtests.target import Target
 
@@ -209,10 +209,19 @@ def _number(least: float, kind: Callable[[str], float]) -> Callable[[str], float
     return parse
 
 
+def pool_name(text: str) -> str:
+    """Return `text` where it names a pool that can be had; for argparse."""
+    try:
+        find_pool(text)
+    except PoolOpenError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.service", description=__doc__)
     whole, seconds = _number(1, int), _number(0.05, float)
-    parser.add_argument("--pool", choices=POOLS, default=POOLS[0], help="which pool it uses")
+    parser.add_argument("--pool", type=pool_name, default=POOLS[0], help="which pool it uses")
     parser.add_argument("--pools", type=whole, default=1, help="how many of them (replicas)")
     parser.add_argument("--pool-size", type=whole, default=20, help="connections in each")
     parser.add_argument(

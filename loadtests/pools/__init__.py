@@ -16,11 +16,13 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from loadtests.errors import LoadtestError
+from loadtests.pools import foreign
 from loadtests.pools.errors import ConnectFailed, CredentialsRefused, CredentialsUnavailable
 from loadtests.pools.lease_aware import LeaseAwarePool
 from loadtests.pools.psycopg_callable import PsycopgCallablePool
 from loadtests.pools.sqlalchemy import SqlalchemyPool
 from loadtests.pools.static import StaticPool
+from loadtests.secrets import redact
 from loadtests.target import Target
 from loadtests.vault import VaultError
 
@@ -35,6 +37,7 @@ __all__ = [
     "PsycopgCallablePool",
     "SqlalchemyPool",
     "StaticPool",
+    "find_pool",
     "open_pool",
 ]
 
@@ -79,7 +82,26 @@ _KINDS: Mapping[str, Callable[..., _Unopened]] = MappingProxyType(
 )
 
 POOLS = tuple(_KINDS)
-"""The names that `--pool` takes; the first is the default."""
+"""Our own pools; the first is the default. `--pool` takes others as well: see `find_pool`."""
+
+
+def find_pool(kind: str) -> Callable[..., _Unopened]:
+    """Return what makes the pool `kind`: one of ours, one that an installed package offers in the
+    entry point group `rotation_drills.pools`, or `package.module:Class`.
+
+    It is called with a `Target` and the keywords `name`, `min_size`, `max_size` and `timeout`, and
+    what it returns has `open` and the methods of `Pool`. Raises `PoolOpenError`.
+    """
+    if kind in _KINDS:
+        return _KINDS[kind]
+    try:
+        found = foreign.load(kind)
+    except foreign.PoolUnknown as error:
+        raise PoolOpenError(str(error)) from None
+    if found is None:
+        known = ", ".join((*POOLS, *foreign.names()))
+        raise PoolOpenError(f"no pool {kind!r}; there are: {known}, or package.module:Class")
+    return found
 
 
 def open_pool(
@@ -95,14 +117,19 @@ def open_pool(
 
     `timeout` is how many seconds a request waits for a connection. Raises `PoolOpenError`.
     """
-    if kind not in POOLS:
-        raise PoolOpenError(f"no pool {kind!r}; there are: {', '.join(POOLS)}")
+    make = find_pool(kind)
     if size < 1:
         raise PoolOpenError(f"pool size {size}: it must be 1 or more")
     name = name or kind
     try:
-        pool = _KINDS[kind](target, name=name, min_size=size, max_size=size, timeout=timeout)
+        pool = make(target, name=name, min_size=size, max_size=size, timeout=timeout)
         pool.open(wait=True, timeout=wait)
     except (VaultError, CredentialsUnavailable, ConnectFailed, PoolTimeout) as error:
         raise PoolOpenError(f"pool {name}: {' '.join(str(error).split())}") from None
+    except Exception as error:
+        if kind in _KINDS:
+            raise
+        # a foreign pool raises what it likes, and its traceback could show a password
+        reason = redact(" ".join(str(error).split()))
+        raise PoolOpenError(f"pool {name}: {type(error).__name__}: {reason}") from None
     return pool
