@@ -1,30 +1,21 @@
 """`LeaseAwarePool`: psycopg_pool's `ConnectionPool` on a dynamic role of Vault.
 
 An application swaps it in by one line: same `connection`, `getconn`, `putconn`, `wait`, `close`,
-timeouts and statistics.
+timeouts and statistics. `AsyncLeaseAwarePool` is its asyncio twin.
 """
 
 from __future__ import annotations
 
 import time
-from random import SystemRandom
 from typing import Any
-from weakref import WeakSet
 
-import psycopg
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout
 
-from loadtests.pools import renewal
-from loadtests.pools.credentials import LeasedCredentials
 from loadtests.pools.errors import ConnectFailed, CredentialsUnavailable
-from loadtests.pools.generation import Generation, Refused
-from loadtests.pools.postgres import connect_arguments, credential_refused, too_many_connections
+from loadtests.pools.opener import SessionOpener
 from loadtests.pools.sessions import ADMIN_SHUTDOWN, LeasedConnection
-from loadtests.secrets import redact
 from loadtests.target import Target
 from loadtests.vault import VaultClient
-
-_VERIFY_SECONDS = 3.0
 
 
 class LeaseAwarePool(ConnectionPool[LeasedConnection]):
@@ -38,6 +29,8 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
     Connecting never gives up: psycopg_pool's `reconnect_timeout` has no effect. A connection that
     was found dead at checkout and replaced counts in `requests_num` once more.
     """
+
+    _opener: SessionOpener
 
     def __init__(
         self,
@@ -63,7 +56,7 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         """
         super().__init__(
             connection_class=LeasedConnection,
-            kwargs=self._how_to_connect,
+            kwargs=lambda: {"opener": self._opener.open},
             min_size=min_size,
             max_size=max_size,
             open=False,
@@ -71,23 +64,17 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
             timeout=timeout,
             **pool_arguments,
         )
-        self._arguments = {
-            **connect_arguments(target.postgres, application_name=self.name),
-            **(kwargs or {}),
-        }
-        self._random = SystemRandom()
-        self._sessions: WeakSet[LeasedConnection] = WeakSet()
-        self._connect_trouble: str | None = None
-        self._credentials = LeasedCredentials(
-            vault or VaultClient(target),
+        self._opener = SessionOpener(
+            target,
             name=self.name,
-            verify=self._verify,
-            adopted=self._adopted,
+            adopted=self.drain,
             gave_up=self._fail_waiting,
-            sessions=self._open_sessions,
             outage_grace=outage_grace,
             max_ttl=max_ttl,
+            kwargs=kwargs,
+            vault=vault,
         )
+        self._state = self._opener.state
         if open:
             self.open()
 
@@ -98,7 +85,7 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         with self._lock:
             if self._closed:
                 self._check_open()
-                self._credentials.start()
+                self._opener.keeper.start()
         super().open()
         if wait:
             self.wait(timeout)
@@ -114,13 +101,13 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         end = time.monotonic() + timeout
         late = PoolTimeout(f"pool initialization incomplete after {timeout} sec")
         try:
-            if not self._credentials.wait_first(timeout):
+            if not self._state.wait(self._state.obtaining(timeout)):
                 raise late
             super().wait(max(0.0, end - time.monotonic()))
         except PoolTimeout:
             self.close()
-            if self._connect_trouble:
-                raise ConnectFailed(self._connect_trouble) from None
+            if self._opener.trouble:
+                raise ConnectFailed(self._opener.trouble) from None
             raise late from None
         except CredentialsUnavailable:
             self.close()
@@ -133,28 +120,31 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         gives none, else `PoolTimeout` after `timeout` seconds.
         """
         timeout = self.timeout if timeout is None else timeout
-        end = time.monotonic() + timeout
+        state, now = self._state, time.monotonic()
+        end = now + timeout
         while True:
-            if not (self._credentials.ready() or self._closed):
-                self._credentials.admit()
-                self._credentials.settle(end - time.monotonic())
+            if not (state.ready(now) or self._closed):
+                state.admit()
+                state.wait(state.settling(end - now))
+                now = time.monotonic()
             try:
-                connection = super().getconn(end - time.monotonic())
+                connection = super().getconn(end - now)
             except PoolTimeout:
-                problem = self._credentials.problem()
                 raise (
-                    problem or PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec")
+                    state.problem()
+                    or PoolTimeout(f"couldn't get a connection after {timeout:.2f} sec")
                 ) from None
-            if self._may_lend(connection):
+            if state.usable(connection.generation) and connection.alive():
                 return connection
             # psycopg_pool's own `check` would do, but it sleeps a second after a failed one
             connection.pgconn.finish()
             self.putconn(connection)
+            now = time.monotonic()
 
     def putconn(self, conn: LeasedConnection) -> None:
         """Take a connection back, as psycopg_pool does."""
         if conn.ended_by == ADMIN_SHUTDOWN:
-            self._credentials.doubt(conn.generation)
+            self._state.doubt(conn.generation)
         super().putconn(conn)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -165,96 +155,15 @@ class LeaseAwarePool(ConnectionPool[LeasedConnection]):
         """
         if self._closed:
             return
-        self._credentials.stop()
+        self._opener.keeper.stop()
         super().close(timeout)
-        self._credentials.close(timeout)
+        self._opener.keeper.close(timeout)
 
     def lease(self) -> dict[str, Any]:
         """Return lease age and remaining seconds, generation, counts and breaker state."""
-        return self._credentials.report()
+        return self._state.report()
 
-    # What psycopg_pool's workers and the lease thread call ------------------------------------
-
-    def _how_to_connect(self) -> dict[str, Any]:
-        return {"opener": self._open_session}
-
-    def _open_session(self, cls: type[LeasedConnection], conninfo: str) -> LeasedConnection:
-        """Connect with the current generation, however long it takes to have one."""
-        attempt = 0
-        while (generation := self._credentials.take()) is not None:
-            try:
-                connection = self._connect_as(cls, conninfo, generation)
-            except Refused:
-                # one refresh, then another try; whoever sees it first starts the refresh
-                self._credentials.refused(generation.number)
-                continue
-            except ConnectFailed as error:
-                attempt += 1
-                self._connect_trouble = str(error)
-                self._credentials.wait_closing(renewal.backoff(attempt, self._random))
-                continue
-            if self._credentials.usable(generation.number):
-                self._sessions.add(connection)
-                self._connect_trouble = None
-                return connection
-            connection.close()
-        raise PoolClosed(f"the pool {self.name!r} is closed")
-
-    def _connect_as(
-        self, cls: type[LeasedConnection], conninfo: str, generation: Generation
-    ) -> LeasedConnection:
-        """Connect once. Raises `Refused`, or `ConnectFailed` for every other reason.
-
-        psycopg's own error is dropped: its `pgconn` shows the password in its repr.
-        """
-        issued = generation.issued
-        try:
-            connection = cls.connect(
-                conninfo, **self._arguments, user=issued.username, password=issued.password
-            )
-        except psycopg.OperationalError as error:
-            reason = redact(str(error))
-            refused = credential_refused(error) and not too_many_connections(error)
-        else:
-            connection.generation = generation.number
-            return connection
-        raise (
-            Refused(f"postgres refused a credential: {reason}")
-            if refused
-            else ConnectFailed(reason)
-        )
-
-    def _verify(self, generation: Generation) -> None:
-        """Open and close a connection with a new generation, before it is adopted.
-
-        Raises `Refused`. Where Postgres can't be reached for 3 s, says nothing: the credential
-        is not at fault.
-        """
-        end, attempt = time.monotonic() + _VERIFY_SECONDS, 0
-        while time.monotonic() < end:
-            try:
-                connection = self._connect_as(LeasedConnection, "", generation)
-            except ConnectFailed as error:
-                attempt += 1
-                self._connect_trouble = str(error)
-                if self._credentials.wait_closing(renewal.backoff(attempt, self._random)):
-                    return
-            else:
-                connection.close()
-                return
-
-    def _adopted(self, _generation: Generation) -> None:
-        self.drain()
-
-    def _may_lend(self, connection: LeasedConnection) -> bool:
-        return self._credentials.usable(connection.generation) and connection.alive()
-
-    def _open_sessions(self, generation: int) -> int:
-        return sum(
-            1
-            for session in list(self._sessions)
-            if session.generation == generation and not session.closed
-        )
+    # What the lease thread calls --------------------------------------------------------------
 
     def _fail_waiting(self, problem: CredentialsUnavailable) -> None:
         """Turn away those who wait for a connection that will not come."""

@@ -1,13 +1,14 @@
-"""`LeasedConnection`: a connection that knows its generation, and notices its own end."""
+"""`LeasedSession`: a connection that knows its generation, and notices its own end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 from psycopg.pq import ConnStatus
+from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 
 ADMIN_SHUTDOWN = "57P01"
@@ -25,11 +26,48 @@ class _End:
             self.sqlstate = diagnostic.sqlstate or "FATAL"
 
 
-class LeasedConnection(psycopg.Connection[TupleRow]):
-    """A connection opened by a lease-aware pool."""
+class LeasedSession:
+    """What the connections below have in common."""
 
     generation: int = 0
+    pgconn: PGconn
     _end: _End
+
+    @property
+    def closed(self) -> bool:
+        """psycopg's own."""
+        raise NotImplementedError
+
+    @property
+    def ended_by(self) -> str | None:
+        """The SQLSTATE with which the server ended this session, as far as it was seen here."""
+        return self._end.sqlstate
+
+    def note(self, error: BaseException | None) -> None:
+        """Keep in mind whether an administrator ended the session, as `error` may tell."""
+        if isinstance(error, psycopg.errors.AdminShutdown):
+            self._end.sqlstate = ADMIN_SHUTDOWN
+
+    def alive(self) -> bool:
+        """Say whether the server still holds this session, as far as its socket tells.
+
+        Costs a read of a non-blocking socket (under 1 µs), no round trip. The first read may get
+        the server's last words, the second then sees the end of the stream.
+        """
+        pgconn = self.pgconn
+        try:
+            pgconn.consume_input()
+            pgconn.is_busy()  # makes libpq read what came, and call the notice handler
+            pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return self._end.sqlstate is None and pgconn.status == ConnStatus.OK
+
+
+class LeasedConnection(LeasedSession, psycopg.Connection[TupleRow]):
+    """A connection opened by a lease-aware pool."""
+
+    closed = psycopg.Connection.closed
 
     @classmethod
     def connect(  # type: ignore[override]  # psycopg's overload set can't be matched
@@ -55,26 +93,39 @@ class LeasedConnection(psycopg.Connection[TupleRow]):
         exc_tb: TracebackType | None,
     ) -> None:
         """Commit or roll back, and keep in mind whether an administrator ended the session."""
-        if exc_val is not None and isinstance(exc_val, psycopg.errors.AdminShutdown):
-            self._end.sqlstate = ADMIN_SHUTDOWN
+        if exc_val is not None:
+            self.note(exc_val)
         super().__exit__(exc_type, exc_val, exc_tb)
 
-    @property
-    def ended_by(self) -> str | None:
-        """The SQLSTATE with which the server ended this session, as far as it was seen here."""
-        return self._end.sqlstate
 
-    def alive(self) -> bool:
-        """Say whether the server still holds this session, as far as its socket tells.
+class AsyncLeasedConnection(LeasedSession, psycopg.AsyncConnection[TupleRow]):
+    """A connection opened by an asynchronous lease-aware pool."""
 
-        Costs a read of a non-blocking socket (under 1 µs), no round trip. The first read may get
-        the server's last words, the second then sees the end of the stream.
-        """
-        pgconn = self.pgconn
-        try:
-            pgconn.consume_input()
-            pgconn.is_busy()  # makes libpq read what came, and call the notice handler
-            pgconn.consume_input()
-        except psycopg.OperationalError:
-            return False
-        return self._end.sqlstate is None and pgconn.status == ConnStatus.OK
+    closed = psycopg.AsyncConnection.closed
+
+    @classmethod
+    async def connect(  # type: ignore[override]
+        cls,
+        conninfo: str = "",
+        *,
+        opener: Callable[[type[Self], str], Awaitable[Self]] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """As `LeasedConnection.connect`."""
+        if opener is not None:
+            return await opener(cls, conninfo)
+        connection: Self = await super().connect(conninfo, **kwargs)
+        connection._end = _End()
+        connection.add_notice_handler(connection._end.note)
+        return connection
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Commit or roll back, and keep in mind whether an administrator ended the session."""
+        if exc_val is not None:
+            self.note(exc_val)
+        await super().__aexit__(exc_type, exc_val, exc_tb)
