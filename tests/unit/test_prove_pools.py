@@ -38,7 +38,7 @@ def test_class_by_module_and_name() -> None:
 def test_pool_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name of the entry point group stands for the class it points to."""
     point = EntryPoint("theirs", "loadtests.pools.static:StaticPool", foreign.GROUP)
-    monkeypatch.setattr(foreign, "entry_points", lambda group: [point])
+    monkeypatch.setattr(foreign, "entry_points", lambda **_group: [point])
     assert find_pool("theirs") is StaticPool
 
 
@@ -64,6 +64,6 @@ def test_what_is_no_pool_is_refused_in_a_line(kind: str, words: str) -> None:
 def test_foreign_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a foreign pool raises on opening becomes a line that names it."""
     point = EntryPoint("faulty", f"{__name__}:Faulty", foreign.GROUP)
-    monkeypatch.setattr(foreign, "entry_points", lambda group: [point])
+    monkeypatch.setattr(foreign, "entry_points", lambda **_group: [point])
     with pytest.raises(PoolOpenError, match=r"^pool faulty: ZeroDivisionError: out of luck$"):
         open_pool("faulty", TARGET)

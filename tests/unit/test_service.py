@@ -125,7 +125,7 @@ def _start(*arguments: str, target: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--pool", "magic"], "invalid choice: 'magic'"),
+        (["--pool", "magic"], "no pool 'magic'"),
         (["--pools", "0"], "it must be 1 or more"),
         (["--pool-timeout", "x"], "--pool-timeout"),
         ([], "/no/such/target.json: No such file"),
