@@ -13,6 +13,7 @@ from infra.fault_proxy import FaultProxy
 from infra.guardrails import Guardrails
 from infra.postgres import Postgres, PostgresArgs
 from infra.service import Service, ServiceArgs
+from infra.static_role import static_role_name
 from infra.tls import CertificateAuthority
 
 config = settings.load()
@@ -20,8 +21,9 @@ state_dir = settings.state_dir()
 ports = config.ports
 nodes = [f"vault-{index + 1}" for index in range(config.nodes)]
 
-authority = CertificateAuthority("authority", names=[*nodes, "postgres"])
-cluster = VaultCluster("vault", VaultClusterArgs(state_dir, ports, authority))
+seal = ["seal"] if config.unseal == "transit" else []
+authority = CertificateAuthority("authority", names=[*nodes, *seal, "postgres"])
+cluster = VaultCluster("vault", VaultClusterArgs(state_dir, ports, authority, config.unseal))
 postgres = Postgres("postgres", PostgresArgs(state_dir, ports, authority))
 proxy = FaultProxy(
     "proxy",
@@ -31,9 +33,10 @@ proxy = FaultProxy(
 )
 guardrails = Guardrails("guardrails", cluster)
 roles = [role for each in config.services for role in (each.name, f"{each.name}-ro")]
+static_roles = [static_role_name(each.name) for each in config.services if each.static]
 engine = DatabaseEngine(
     "database",
-    DatabaseEngineArgs(cluster, postgres, proxy, ports, roles, authority.ca_pem),
+    DatabaseEngineArgs(cluster, postgres, proxy, ports, [*roles, *static_roles], authority.ca_pem),
     # credentials are issued only once somebody writes down to whom
     pulumi.ResourceOptions(depends_on=guardrails.audit_devices),
 )

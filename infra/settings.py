@@ -29,12 +29,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class StaticSettings(_Part):
+    """A login that stays while its password rotates: for clients that can't take a lease."""
+
+    username: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    rotation_period: Duration = Field(alias="rotationPeriod", ge=5)
+
+
 class ServiceSettings(_Part):
     """One application: its name is also its schema and the stem of its roles."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
     ttl: Duration
     max_ttl: Duration = Field(alias="maxTtl")
+    static: StaticSettings | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> ServiceSettings:
@@ -47,6 +55,7 @@ class Settings(_Part):
     """Everything that a stack's configuration file may say."""
 
     driver: Literal["local"] = "local"
+    unseal: Literal["shamir", "transit"] = "shamir"
     nodes: int = Field(default=3, ge=1, le=7)
     base_port: int = Field(default=28200, alias="basePort", ge=1024, le=65485)
     services: list[ServiceSettings] = Field(min_length=1)
@@ -72,6 +81,7 @@ class Ports:
     def __init__(self, base: int, nodes: int) -> None:
         self.nodes = [base + 2 * index for index in range(nodes)]  # and one above each: raft
         self.vault_front = base + 15
+        self.seal = base + 16  # and the one above
         self.postgres = base + 20
         self.proxy_api = base + 30
         self.proxied_nodes = [base + 31 + index for index in range(nodes)]
@@ -84,7 +94,7 @@ class ConfigError(pulumi.RunError):
 
 
 _KEYS = {
-    "rotation-drills": {"driver", "nodes", "basePort", "services"},
+    "rotation-drills": {"driver", "unseal", "nodes", "basePort", "services"},
     "drills": {"allowed"},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pulumi_vault as vault
@@ -22,6 +22,7 @@ class VaultClusterArgs:
     state_dir: Path
     ports: Ports
     authority: CertificateAuthority
+    unseal: Literal["shamir", "transit"] = "shamir"
 
 
 class VaultCluster(pulumi.ComponentResource):
@@ -46,6 +47,7 @@ class VaultCluster(pulumi.ComponentResource):
             front_port=args.ports.vault_front,
             ca_pem=args.authority.ca_pem,
             certificates=args.authority.certificates,
+            seal_port=args.ports.seal if args.unseal == "transit" else None,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.provisioner_token = secret(self.servers.provisioner_token)

@@ -1,8 +1,7 @@
-"""The dynamic resource behind driver `local`: nodes made, initialised, unsealed, found again."""
+"""The dynamic resource behind drivers that run nodes: made, initialised, unsealed, found again."""
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ from hvac.exceptions import VaultError
 from pulumi.dynamic import Resource
 
 from infra import policies
-from infra.cluster.local import LocalCluster, Node
+from infra.cluster.local import LocalCluster
+from infra.cluster.raft import Node
+from infra.cluster.root_token import generate_root
 from infra.live import ServerProvider
 from tools.binaries import resolve
 
@@ -35,19 +36,8 @@ def _mint_provisioner(client: Any) -> str:
     return str(made["auth"]["client_token"])
 
 
-def _generate_root(client: Any, keys: list[str]) -> str:
-    """Return a root token out of the unseal keys (Vault's sys/generate-root)."""
-    client.sys.cancel_root_generation()
-    started = client.sys.start_root_token_generation()
-    otp, nonce = started["otp"], started["nonce"]
-    for key in keys[:THRESHOLD]:
-        told = client.sys.generate_root(key, nonce)
-    sealed = base64.b64decode(told["encoded_root_token"] + "==")
-    return bytes(a ^ b for a, b in zip(sealed, otp.encode(), strict=True)).decode()
-
-
 class _VaultServers(ServerProvider):
-    replace_on = ("state_dir", "nodes", "front_port")
+    replace_on = ("state_dir", "nodes", "front_port", "seal_port")
     update_on = ("ca_pem", "certificates")
 
     def _cluster(self, props: dict[str, Any]) -> LocalCluster:
@@ -62,7 +52,12 @@ class _VaultServers(ServerProvider):
     def ports(self, props: dict[str, Any]) -> list[int]:
         nodes = self._nodes(props)
         own = [port for node in nodes for port in (node.port, node.cluster_port)]
-        return [*own, int(props["front_port"])]
+        seal = self._seal_port(props)
+        return [*own, int(props["front_port"]), *([seal, seal + 1] if seal else [])]
+
+    def _seal_port(self, props: dict[str, Any]) -> int | None:
+        port = props.get("seal_port")
+        return int(port) if port else None
 
     def _lay_out(self, props: dict[str, Any]) -> LocalCluster:
         cluster = self._cluster(props)
@@ -71,15 +66,22 @@ class _VaultServers(ServerProvider):
             front_port=int(props["front_port"]),
             ca_pem=props["ca_pem"],
             certificates=props["certificates"],
+            seal_port=self._seal_port(props),
         )
         return cluster
 
     def provision(self, props: dict[str, Any]) -> dict[str, Any]:
         cluster = self._lay_out(props)
         cluster.start_front()
+        seal_key = cluster.seal.provision() if cluster.unseals_itself else None
         keys, root = cluster.initialise(shares=SHARES, threshold=THRESHOLD)
         client = cluster.client(cluster.nodes()[0], root)
-        return {"unseal_keys": keys, "provisioner_token": _mint_provisioner(client)}
+        return {
+            "unseal_keys": [] if cluster.unseals_itself else keys,
+            "recovery_keys": keys if cluster.unseals_itself else [],
+            "seal_key": seal_key,
+            "provisioner_token": _mint_provisioner(client),
+        }
 
     def exists(self, props: dict[str, Any]) -> bool:
         return bool(self._cluster(props).nodes())
@@ -87,6 +89,8 @@ class _VaultServers(ServerProvider):
     def ailments(self, props: dict[str, Any]) -> list[str]:
         cluster = self._cluster(props)
         found = [] if cluster.front_running() else ["the cluster's front is not running"]
+        if cluster.unseals_itself:
+            found += cluster.seal.ailments()
         for name in cluster.nodes():
             if not cluster.running(name):
                 found.append(f"{name} is not running")
@@ -113,6 +117,8 @@ class _VaultServers(ServerProvider):
     def mend(self, props: dict[str, Any]) -> dict[str, Any]:
         cluster = self._lay_out(props)
         cluster.start_front()
+        if cluster.unseals_itself:
+            cluster.seal.mend(str(props["seal_key"]))
         keys = list(props["unseal_keys"])
         for name in cluster.nodes():
             cluster.start(name)
@@ -124,7 +130,8 @@ class _VaultServers(ServerProvider):
             cluster.client(first, token).auth.token.renew_self()
         else:
             client = cluster.client(first)
-            client.token = _generate_root(client, keys)
+            shares = keys or list(props["recovery_keys"])
+            client.token = generate_root(client, shares[:THRESHOLD])
             token = _mint_provisioner(client)
         cluster.wait_for_voters(cluster.client(first, token), len(cluster.nodes()))
         return {"provisioner_token": token}
@@ -139,6 +146,7 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
     """Vault nodes on this machine; the root token is revoked before this resource is done."""
 
     unseal_keys: pulumi.Output[list[str]]
+    recovery_keys: pulumi.Output[list[str]]
     provisioner_token: pulumi.Output[str]
     ailments: pulumi.Output[list[str]]
 
@@ -151,6 +159,7 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
         front_port: int,
         ca_pem: pulumi.Input[str],
         certificates: pulumi.Input[dict[str, dict[str, str]]],
+        seal_port: int | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -159,11 +168,20 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
             "front_port": front_port,
             "ca_pem": ca_pem,
             "certificates": certificates,
+            "seal_port": seal_port,
             "unseal_keys": None,
+            "recovery_keys": None,
+            "seal_key": None,
             "provisioner_token": None,
             "ailments": None,
         }
         secret = pulumi.ResourceOptions(
-            additional_secret_outputs=["unseal_keys", "provisioner_token", "certificates"]
+            additional_secret_outputs=[
+                "unseal_keys",
+                "recovery_keys",
+                "seal_key",
+                "provisioner_token",
+                "certificates",
+            ]
         )
         super().__init__(_VaultServers(), name, props, pulumi.ResourceOptions.merge(opts, secret))
