@@ -19,6 +19,8 @@ Say = Callable[[str], None]
 
 #: `drill recover` waits so long (seconds) for a watchdog that is at the same work.
 _PATIENCE = 120.0
+#: Passes over what is left that undo nothing, one after the other, before it is given up.
+_VAIN_PASSES = 2
 
 
 @contextlib.contextmanager
@@ -47,53 +49,84 @@ def open_scene(
         scene.database.close()
 
 
-def undo(fault: Fault[Any], pending: Pending, scene: Scene) -> list[str]:
-    """Undo and verify one fault; return the problems, one line each. Never raises."""
-    try:
-        fault.undo(scene, pending.record)
-        return fault.verify(scene, pending.record)
-    except Exception as error:  # noqa: BLE001 - told to the user, with the way to do it by hand
-        return [f"{fault.name} could not be undone: {type(error).__name__}: {error}"]
+class Notes:
+    """What is told of an undoing while it goes on; this one keeps it to itself."""
+
+    def undoing(self, entry: Pending) -> None:
+        """Tell that it is tried now: at least once an entry, more often when it fails."""
+
+    def undone(self, entry: Pending, problems: list[str]) -> None:
+        """Tell how that try ended: undone and verified, or the problems, one line each."""
 
 
-def undo_entry(entry: Pending, scene: Scene) -> list[str]:
-    """Undo and verify what another process injected; return the problems, each with the way to
-    do it by hand. Never raises; takes nothing off the undo log."""
+def made_anew(entry: Pending) -> Fault[Any]:
+    """Return the fault of an entry that another process wrote. Raises `SetupError`."""
+    return make(entry.fault, entry.params)
+
+
+def undo_entry(
+    entry: Pending, scene: Scene, fault_of: Callable[[Pending], Fault[Any]] = made_anew
+) -> list[str]:
+    """Undo and verify one entry; return the problems, each with the way to do it by hand.
+    Never raises; takes nothing off the undo log."""
     try:
-        fault = make(entry.fault, entry.params)
+        fault = fault_of(entry)
     except Exception as error:  # noqa: BLE001 - a fault whose package has gone, say
         return [f"{entry.fault} of {entry.run} can't be undone here: {error} ({entry.record})"]
+    try:
+        fault.undo(scene, entry.record)
+        problems = fault.verify(scene, entry.record)
+    except Exception as error:  # noqa: BLE001 - told to the user, with the way to do it by hand
+        problems = [f"{fault.name} could not be undone: {type(error).__name__}: {error}"]
     by_hand = fault.by_hand(entry.record)
-    return [
-        scene.secrets.redact(f"{problem}; by hand: {by_hand}")
-        for problem in undo(fault, entry, scene)
-    ]
+    return [scene.secrets.redact(f"{problem}; by hand: {by_hand}") for problem in problems]
 
 
 def undo_entries(
-    log: UndoLog, entries: list[Pending], scene: Scene, undone: Callable[[Pending], object]
+    log: UndoLog,
+    entries: list[Pending],
+    scene: Scene,
+    *,
+    notes: Notes | None = None,
+    fault_of: Callable[[Pending], Fault[Any]] = made_anew,
 ) -> list[str]:
-    """Undo entries, last one first; return the problems that are left.
+    """Undo entries (in the order of injection), last one first; return the problems left.
 
-    What is undone is taken off the log, and `undone` is told. One fault may keep another from
-    being verified (a dead node, a step-down that waits for a whole cluster): as long as a pass
-    undoes something, the rest is tried again.
+    The one way that runner, watchdog and `drill recover` undo by. Each entry is tried whatever
+    becomes of the others, and what is undone is taken off the log. One fault may keep another
+    from being verified (a dead node, a step-down that waits for a whole cluster), and a server
+    that has just been started may be slow to answer: all that is left is tried again, until
+    `_VAIN_PASSES` in a row have undone nothing.
     """
-    left = list(reversed(entries))
-    while True:
-        problems: list[str] = []
-        still: list[Pending] = []
+    notes = notes or Notes()
+    left, vain = list(reversed(entries)), 0
+    problems: list[str] = []
+    while left and vain < _VAIN_PASSES:
+        problems, still = [], []
         for entry in left:
-            found = undo_entry(entry, scene)
+            notes.undoing(entry)
+            found = undo_entry(entry, scene, fault_of)
             if found:
                 problems += found
                 still.append(entry)
             else:
                 log.remove(entry)
-                undone(entry)
-        if not still or len(still) == len(left):
-            return problems
+            notes.undone(entry, found)
+        vain = vain + 1 if len(still) == len(left) else 0
         left = still
+    return problems
+
+
+class _Said(Notes):
+    """Tells a person what has been undone."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def undone(self, entry: Pending, problems: list[str]) -> None:
+        """Say it; what could not be undone is the caller's to tell."""
+        if not problems:
+            self._say(f"undid {entry.fault} of {entry.run}")
 
 
 def recover(platform: Platform, *, say: Say, patience: float = _PATIENCE) -> list[str]:
@@ -109,6 +142,4 @@ def recover(platform: Platform, *, say: Say, patience: float = _PATIENCE) -> lis
             say("nothing was left behind")
             return []
         with open_scene(platform, Secrets(), lambda *_a, **_k: None) as scene:
-            return undo_entries(
-                log, pending, scene, lambda entry: say(f"undid {entry.fault} of {entry.run}")
-            )
+            return undo_entries(log, pending, scene, notes=_Said(say))

@@ -28,7 +28,7 @@ from drills.load import LoadProcesses
 from drills.probes import open_probes
 from drills.probes.base import Probe
 from drills.record import RunFolder
-from drills.recovery import Say, open_scene, undo
+from drills.recovery import Notes, Say, open_scene, undo_entries
 from drills.redact import Secrets
 from drills.safeguards import Watch
 from drills.undo import Pending, UndoLog, only_drill
@@ -134,7 +134,7 @@ class Run:
     def _write_run(self) -> None:
         service = self._platform.service(self._drill.load.service)
         postgres = self._platform.postgres
-        self._not_undone: list[tuple[Fault[Any], Pending]] = []
+        self._not_undone: list[str] = []
         self._anchor = {"monotonic": time.monotonic(), "unix": time.time()}
         self._folder.write_json(
             "run.json",
@@ -311,29 +311,36 @@ class Run:
             raise failed[0]
 
     def _undo_all(self) -> None:
-        """Undo what stands, last one first; each is tried whatever becomes of the others.
-
-        What could not be verified is tried once more when all others have been undone: a
-        step-down that waits for a whole cluster, say, while a node is still dead.
-        """
-        standing, self._standing = self._standing[::-1], []
-        left = [each for each in standing if self._undo_one(*each)]
-        if len(standing) > 1:
-            left = [each for each in left if self._undo_one(*each)]
-        self._not_undone += left
+        """Undo and verify what stands; the problems that are left are said, and kept."""
+        standing, self._standing = self._standing, []
+        faults = {id(pending): fault for fault, pending in standing}
+        problems = undo_entries(
+            self._undo_log,
+            [pending for _fault, pending in standing],
+            self._scene,
+            notes=_Told(self._folder, self._watchdog),
+            fault_of=lambda pending: faults[id(pending)],  # which knows more than the record
+        )
+        for problem in problems:
+            self._say(problem)
+        self._not_undone += problems
         self._watchdog.limit(None)
 
-    def _undo_one(self, fault: Fault[Any], pending: Pending) -> list[str]:
-        """Undo and verify one fault; return, and say, the problems."""
+
+class _Told(Notes):
+    """Tells the run folder what is undone, and the watchdog that the runner is at work."""
+
+    def __init__(self, folder: RunFolder, watchdog: Watchdog) -> None:
+        self._folder = folder
+        self._watchdog = watchdog
+
+    def undoing(self, entry: Pending) -> None:
+        """Write the event."""
         self._watchdog.limit(_UNDO_LIMIT)
-        self._folder.event("fault-undoing", fault=fault.name)
-        problems = undo(fault, pending, self._scene)
-        if not problems:
-            self._undo_log.remove(pending)
+        self._folder.event("fault-undoing", fault=entry.fault)
+
+    def undone(self, entry: Pending, problems: list[str]) -> None:
+        """Write the event."""
         self._folder.event(
-            "fault-undone", fault=fault.name, verified=not problems, problems=problems
+            "fault-undone", fault=entry.fault, verified=not problems, problems=problems
         )
-        by_hand = fault.by_hand(pending.record)
-        for problem in problems:
-            self._say(self._secrets.redact(f"{problem}; by hand: {by_hand}"))
-        return problems

@@ -19,7 +19,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,16 +29,15 @@ from pydantic import BaseModel, SecretStr
 from drills.errors import SetupError
 from drills.judge import judge_folder
 from drills.record import RecordError, RunFolder
-from drills.recovery import open_scene, undo_entry
+from drills.recovery import Notes, open_scene, undo_entries
 from drills.redact import Secrets
 from drills.undo import Holder, Pending, UndoLog, only_drill
 from infra.platform import Platform
 
 DEAD = "the runner died"
 OVERDUE = "the runner was overdue, and was ended"
-#: How long (seconds) another one may hold the lock, and how often undoing is tried.
+#: How long (seconds) another one may hold the lock.
 _LOCK_PATIENCE = 300.0
-_ROUNDS = 3
 
 
 class Watchdog:
@@ -185,39 +183,51 @@ def end_process(holder: Holder) -> None:
             process.kill()
 
 
+class _Told(Notes):
+    """Tells the run folder what is undone, and by whom."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def undoing(self, entry: Pending) -> None:
+        """Write the event."""
+        self._folder.event("fault-undoing", fault=entry.fault, by="watchdog")
+
+    def undone(self, entry: Pending, problems: list[str]) -> None:
+        """Write the event."""
+        self._folder.event(
+            "fault-undone",
+            fault=entry.fault,
+            verified=not problems,
+            problems=problems,
+            by="watchdog",
+        )
+
+
 def undo_what_stands(platform: Platform, run_folder: Path, why: str) -> list[str]:
-    """Undo every entry of this run, `_ROUNDS` times at most; return the problems that are left.
+    """Undo every entry of this run; return the problems that are left.
 
     The run folder says so too, if it can still be written. Nothing is touched when nothing stands.
     Raises `SetupError` when another one has held the stack's lock for `_LOCK_PATIENCE` seconds.
     """
     log = UndoLog(platform.drills.state_dir)
     secrets = Secrets()
-    problems: list[str] = []
     with contextlib.ExitStack() as closing:
         lock = only_drill(platform.drills.state_dir, part="watchdog", patience=_LOCK_PATIENCE)
         closing.enter_context(lock)
-        if not _standing(log, run_folder.name):
+        standing = _standing(log, run_folder.name)
+        if not standing:
             return []
-        note: Callable[..., object] = lambda *_a, **_k: None  # noqa: E731
+        folder: RunFolder | None = None
         with contextlib.suppress(RecordError):  # undoing comes before telling of it
             folder = closing.enter_context(RunFolder(run_folder, redact=secrets.redact))
-            note = folder.event
         scene = closing.enter_context(open_scene(platform, secrets, lambda *_a, **_k: None))
-        for _ in range(_ROUNDS):
-            problems = []
-            for entry in reversed(_standing(log, run_folder.name)):
-                note("fault-undoing", fault=entry.fault, by="watchdog")
-                found = undo_entry(entry, scene)
-                if not found:
-                    log.remove(entry)
-                problems += found
-                told = {"verified": not found, "problems": found, "by": "watchdog"}
-                note("fault-undone", fault=entry.fault, **told)
-            if not problems:
-                break
-        outcome = "undo-failed" if problems else "failed"
-        note("run-ended", outcome=outcome, error=f"{why}; the watchdog undid what stood")
+        problems = undo_entries(log, standing, scene, notes=_Told(folder) if folder else None)
+        if folder:
+            outcome = "undo-failed" if problems else "failed"
+            folder.event(
+                "run-ended", outcome=outcome, error=f"{why}; the watchdog undid what stood"
+            )
     judge_folder(run_folder)
     return problems
 

@@ -22,6 +22,7 @@ class NodesParams(FaultParams):
 
 
 N = TypeVar("N", bound=FaultParams)
+NodesP = TypeVar("NodesP", bound=NodesParams)
 
 
 def chosen_nodes(scene: Scene, nodes: str, fault: str) -> list[str]:
@@ -104,6 +105,16 @@ class ToxicFault(Fault[N]):
         return (
             f"{self.name}: send DELETE /proxies/NAME/toxics/TOXIC to the fault proxy for {record}"
         )
+
+
+class NodesFault(ToxicFault[NodesP]):
+    """A toxic on the way to Vault's nodes that `nodes` names."""
+
+    params_model: ClassVar[type[FaultParams]] = NodesParams
+
+    def proxies(self, scene: Scene) -> list[str]:
+        """Return the proxies of the chosen nodes; each is called as its node is."""
+        return chosen_nodes(scene, self.params.nodes, self.name)
 
 
 def answers(scene: Scene, proxies: list[str], *, seconds: float = 10) -> list[str]:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from drills.faults.base import Scene
 from drills.faults.lines import Line
-from drills.faults.toxic import BOTH_WAYS, NodesParams, ToxicFault, chosen_nodes
+from drills.faults.toxic import BOTH_WAYS, NodesFault, NodesParams
 
 
-class VaultBlackHole(ToxicFault[NodesParams]):
+class VaultBlackHole(NodesFault[NodesParams]):
     """Data between clients and Vault is dropped both ways; connections stay open, also those that
     were open before. What a firewall that forgets, or a node that is paused, looks like."""
 
     name = "vault-black-hole"
-    params_model = NodesParams
     kind = "timeout"
     streams = BOTH_WAYS
-
-    def proxies(self, scene: Scene) -> list[str]:
-        """Return the proxies of the chosen nodes."""
-        return chosen_nodes(scene, self.params.nodes, self.name)
 
     def attributes(self) -> dict[str, int]:
         """Never close."""

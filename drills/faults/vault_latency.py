@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from drills.faults.base import Scene
 from drills.faults.lines import PATIENCE, Line
-from drills.faults.toxic import NodesParams, ToxicFault, chosen_nodes
+from drills.faults.toxic import NodesFault, NodesParams
 
 
 class VaultLatencyParams(NodesParams):
@@ -16,16 +15,12 @@ class VaultLatencyParams(NodesParams):
     jitter_ms: int = Field(default=0, ge=0, le=400)
 
 
-class VaultLatency(ToxicFault[VaultLatencyParams]):
+class VaultLatency(NodesFault[VaultLatencyParams]):
     """Delays what Vault says to its clients, on open connections too."""
 
     name = "vault-latency"
     params_model = VaultLatencyParams
     kind = "latency"
-
-    def proxies(self, scene: Scene) -> list[str]:
-        """Return the proxies of the chosen nodes."""
-        return chosen_nodes(scene, self.params.nodes, self.name)
 
     def attributes(self) -> dict[str, int]:
         """Latency and jitter, in milliseconds."""

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from drills.faults.base import Scene
 from drills.faults.lines import Line
-from drills.faults.toxic import BOTH_WAYS, NodesParams, ToxicFault, chosen_nodes
+from drills.faults.toxic import BOTH_WAYS, NodesFault, NodesParams
 
 
-class VaultReset(ToxicFault[NodesParams]):
+class VaultReset(NodesFault[NodesParams]):
     """Whatever is sent to Vault, or by it, ends the connection, also one that was open before.
     What a load balancer that restarts looks like."""
 
     name = "vault-reset"
-    params_model = NodesParams
     kind = "reset_peer"
     streams = BOTH_WAYS
-
-    def proxies(self, scene: Scene) -> list[str]:
-        """Return the proxies of the chosen nodes."""
-        return chosen_nodes(scene, self.params.nodes, self.name)
 
     def attributes(self) -> dict[str, int]:
         """At once."""
