@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from loadtests.errors import LoadtestError
 from loadtests.pools import foreign
+from loadtests.pools.async_lease_aware import AsyncLeaseAwarePool
 from loadtests.pools.errors import ConnectFailed, CredentialsRefused, CredentialsUnavailable
 from loadtests.pools.lease_aware import LeaseAwarePool
 from loadtests.pools.psycopg_callable import PsycopgCallablePool
@@ -28,6 +29,7 @@ from loadtests.vault import VaultError
 
 __all__ = [
     "POOLS",
+    "AsyncLeaseAwarePool",
     "ConnectFailed",
     "CredentialsRefused",
     "CredentialsUnavailable",
