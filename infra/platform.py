@@ -25,7 +25,9 @@ class Vault(_Part):
 
     nodes: list[VaultNode] = Field(min_length=1)
     ca_pem: str
-    audit_logs: list[Path] = Field(description="file audit devices, on this machine")
+    audit_logs: list[Path] = Field(
+        description="file audit devices, on this machine; empty where they can't be read from here"
+    )
     database_mount: str
     operator_token: SecretStr = Field(description="policy drill-operator: what the faults need")
     unseal_keys: list[SecretStr] = Field(description="empty where the cluster unseals itself")
@@ -52,6 +54,14 @@ class AppRole(_Part):
     secret_id: SecretStr
 
 
+class StaticRole(_Part):
+    """A login that stays while Vault rotates its password: <database_mount>/static-creds/<role>."""
+
+    role: str
+    username: str
+    rotation_period_seconds: int
+
+
 class Service(_Part):
     """One application behind the platform, with its dynamic roles."""
 
@@ -61,6 +71,7 @@ class Service(_Part):
     read_only_role: str
     default_ttl_seconds: int
     max_ttl_seconds: int
+    static: StaticRole | None = None
 
 
 class Drills(_Part):
@@ -73,7 +84,7 @@ class Drills(_Part):
 class Cluster(_Part):
     """Which driver runs the nodes, and where it keeps what it needs to reach them."""
 
-    driver: Literal["local"]
+    driver: Literal["local", "external"]
     state_dir: Path
 
 
@@ -81,7 +92,7 @@ class Proxy(_Part):
     """The fault proxy (Toxiproxy) between service and Vault, service and Postgres, Vault and
     Postgres. Proxy names: `vault-1`… for the nodes, `postgres`, `vault-to-postgres`."""
 
-    api: str
+    api: str = Field(description="empty where there is none: then proxied addresses are direct")
 
 
 class Platform(_Part):

@@ -43,18 +43,23 @@ def provisioner() -> str:
             _rule("+/roles/*", *_MANAGE),
             _rule("+/static-roles/*", *_MANAGE),
             _rule("+/rotate-root/*", "update"),
+            _rule("+/rotate-role/*", "update"),
             _rule("+/creds/*", "deny"),
             _rule("+/static-creds/*", "deny"),
         ]
     )
 
 
-def service(database_mount: str, role: str, read_only_role: str) -> str:
-    """Return the policy of a service: its two dynamic roles, and giving a lease back."""
+def service(
+    database_mount: str, role: str, read_only_role: str, static_role: str | None = None
+) -> str:
+    """Return the policy of a service: its own roles' credentials, and giving a lease back."""
+    static = [_rule(f"{database_mount}/static-creds/{static_role}", "read")] if static_role else []
     return "".join(
         [
             _rule(f"{database_mount}/creds/{role}", "read"),
             _rule(f"{database_mount}/creds/{read_only_role}", "read"),
+            *static,
             _rule("sys/leases/revoke", "update"),
         ]
     )

@@ -14,9 +14,9 @@ from infra.cluster.vault import VaultCluster
 from infra.database_engine import MOUNT, DatabaseEngine
 from infra.migration import Migration
 from infra.postgres import DATABASE, Postgres
-from infra.postgres_server import SUPERUSER
 from infra.secret import secret
 from infra.settings import ServiceSettings
+from infra.static_role import StaticRole, StaticRoleArgs, static_role_name
 
 SECRET_ID_TTL = 30 * 24 * 3600
 
@@ -44,6 +44,20 @@ class Service(pulumi.ComponentResource):
         self.role, self.read_only_role = name, f"{name}-ro"
         groups = self._declare_schema(args)
         self._declare_dynamic_roles(args, groups)
+        self.static_role: StaticRole | None = None
+        if args.settings.static is not None:
+            self.static_role = StaticRole(
+                f"{name}-static",
+                StaticRoleArgs(
+                    service=name,
+                    settings=args.settings.static,
+                    cluster=args.cluster,
+                    postgres=args.postgres,
+                    engine=args.engine,
+                    group=groups[f"{name}_rw"],
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
         self._declare_login(args)
         self.register_outputs({})
 
@@ -53,7 +67,7 @@ class Service(pulumi.ComponentResource):
             f"{name}-schema",
             name=name,
             database=postgres.database.name,
-            owner=SUPERUSER,
+            owner=postgres.admin,
             opts=postgres.options(self),
         )
         privileges = {
@@ -86,7 +100,7 @@ class Service(pulumi.ComponentResource):
                 role=role.name,
                 database=postgres.database.name,
                 schema=schema.name,
-                owner=SUPERUSER,
+                owner=postgres.admin,
                 object_type="table",
                 privileges=on_tables,
                 opts=postgres.options(self, depends_on=[usage]),
@@ -101,11 +115,11 @@ class Service(pulumi.ComponentResource):
         self.tables = Migration(
             f"{name}-tables",
             connection=secret(
-                pulumi.Output.all(postgres.superuser_password).apply(
+                pulumi.Output.all(postgres.admin_password).apply(
                     lambda values: {
                         "host": postgres.host,
                         "port": str(postgres.port),  # Pulumi's numbers come back as floats
-                        "user": SUPERUSER,
+                        "user": postgres.admin,
                         "password": values[0],
                         "dbname": DATABASE,
                         "sslmode": "verify-full",
@@ -145,7 +159,12 @@ class Service(pulumi.ComponentResource):
         policy = vault.Policy(
             f"{name}-policy",
             name=name,
-            policy=policies.service(MOUNT, self.role, self.read_only_role),
+            policy=policies.service(
+                MOUNT,
+                self.role,
+                self.read_only_role,
+                static_role_name(name) if self.static_role else None,
+            ),
             opts=cluster.options(self),
         )
         self.approle = vault.approle.AuthBackendRole(

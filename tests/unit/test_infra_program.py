@@ -17,7 +17,8 @@ CONFIG = {
     "drills:allowed": "true",
     "rotation-drills:basePort": "28200",
     "rotation-drills:services": (
-        '[{"name":"orders","ttl":"60s","maxTtl":"5m"},{"name":"billing","ttl":"1m","maxTtl":"1h"}]'
+        '[{"name":"orders","ttl":"60s","maxTtl":"5m"},{"name":"billing","ttl":"1m","maxTtl":"1h",'
+        '"static":{"username":"billing_batch","rotationPeriod":"1d"}}]'
     ),
 }
 
@@ -152,6 +153,34 @@ def test_service_policy_is_three_lines(program: tuple[Recorder, dict[str, Any]])
         'path "sys/leases/revoke" { capabilities = ["update"] }',
     ]
     assert "*" not in "".join(lines)
+
+
+def test_static_role_is_vaults_alone(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """A static role's login has a write-only first password, and Vault may set it another."""
+    recorder, outputs = program
+    ((_, static),) = recorder.of(
+        "vault:database/secretBackendStaticRole:SecretBackendStaticRole"
+    ).items()
+    assert (static["name"], static["username"]) == ("billing-static", "billing_batch")
+    assert static["rotationPeriod"] == 86400
+    login = recorder.of("postgresql:index/role:Role")["billing-static-login"]
+    assert login["login"] is True
+    assert "password" not in login
+    assert login["passwordWoVersion"] == "1"
+    assert login["roles"] == ["billing_rw"]
+    member = recorder.of("postgresql:index/grantRole:GrantRole")["billing-static-login-by-vault"]
+    assert (member["role"], member["withAdminOption"]) == ("vault_admin", True)
+    (connection,) = recorder.of(
+        "vault:database/secretBackendConnection:SecretBackendConnection"
+    ).values()
+    assert "billing-static" in connection["allowedRoles"]
+    policy = recorder.of("vault:index/policy:Policy")["billing-policy"]["policy"]
+    assert 'path "database/static-creds/billing-static" { capabilities = ["read"] }' in policy
+    platform = Platform.model_validate({name: value for name, (value, _) in outputs.items()})
+    told = platform.service("billing").static
+    assert told is not None
+    assert (told.username, told.rotation_period_seconds) == ("billing_batch", 86400)
+    assert platform.service("orders").static is None
 
 
 def test_vaults_admin_is_no_superuser(program: tuple[Recorder, dict[str, Any]]) -> None:
