@@ -69,6 +69,9 @@ class LiveStack:
     - name: orders
       ttl: 60s
       maxTtl: 5m
+      static:
+        username: orders_batch
+        rotationPeriod: 1h
 """
         file.write_text("\n".join([*salt, text]))
 

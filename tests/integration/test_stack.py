@@ -135,6 +135,27 @@ def test_credential_works_and_its_end_is_real(stack: LiveStack, vault: Vault) ->
     database.close()
 
 
+def test_static_role_rotates_and_up_leaves_it_alone(stack: LiveStack) -> None:
+    """A service reads its static login; rotated, the old password is refused and nothing drifts."""
+    platform = stack.platform()
+    service = platform.services[0]
+    assert service.static is not None
+    ca_file = Path(platform.cluster.state_dir) / "vault" / "ca.pem"
+    client = hvac.Client(url=platform.vault.nodes[0].address, verify=str(ca_file))
+    client.auth.approle.login(service.auth.role_id, service.auth.secret_id.get_secret_value())
+    reads = client.secrets.database.get_static_credentials
+    before = reads(service.static.role)["data"]
+    database = Database(platform)
+    assert database.login(before["username"], before["password"]) == "accepted"
+    stack.provisioner().adapter.post(f"/v1/database/rotate-role/{service.static.role}")
+    after = reads(service.static.role)["data"]
+    assert after["username"] == before["username"] == service.static.username
+    assert database.login(before["username"], before["password"]) == "refused"
+    assert database.login(after["username"], after["password"]) == "accepted"
+    database.close()
+    stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
 def test_plain_connections_are_refused(stack: LiveStack) -> None:
     """Postgres takes nobody in without TLS."""
     postgres = stack.platform().postgres
