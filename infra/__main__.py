@@ -11,6 +11,7 @@ from infra.database_engine import DatabaseEngine, DatabaseEngineArgs
 from infra.drill_operator import DrillOperator
 from infra.fault_proxy import FaultProxy
 from infra.guardrails import Guardrails
+from infra.lines import lines
 from infra.postgres import Postgres, PostgresArgs
 from infra.service import Service, ServiceArgs
 from infra.static_role import static_role_name
@@ -18,25 +19,28 @@ from infra.tls import CertificateAuthority
 
 config = settings.load()
 state_dir = settings.state_dir()
-ports = config.ports
-nodes = [f"vault-{index + 1}" for index in range(config.nodes)]
+ways = lines(config)
 
-seal = ["seal"] if config.unseal == "transit" else []
-authority = CertificateAuthority("authority", names=[*nodes, *seal, "postgres"])
-cluster = VaultCluster("vault", VaultClusterArgs(state_dir, ports, authority, config.unseal))
-postgres = Postgres("postgres", PostgresArgs(state_dir, ports, authority))
-proxy = FaultProxy(
-    "proxy",
-    state_dir=str(state_dir),
-    api_port=ports.proxy_api,
-    proxies=outputs.proxies(ports, nodes),
+names = config.servers
+authority = CertificateAuthority("authority", names=names) if names else None
+cluster = VaultCluster("vault", VaultClusterArgs(config, state_dir, authority))
+postgres = Postgres("postgres", PostgresArgs(config, state_dir, authority))
+proxy = (
+    FaultProxy(
+        "proxy",
+        state_dir=str(state_dir),
+        api_port=config.ports.proxy_api,
+        proxies=ways.proxies,
+    )
+    if ways.proxies
+    else None
 )
 guardrails = Guardrails("guardrails", cluster)
 roles = [role for each in config.services for role in (each.name, f"{each.name}-ro")]
 static_roles = [static_role_name(each.name) for each in config.services if each.static]
 engine = DatabaseEngine(
     "database",
-    DatabaseEngineArgs(cluster, postgres, proxy, ports, [*roles, *static_roles], authority.ca_pem),
+    DatabaseEngineArgs(cluster, postgres, proxy, ways, [*roles, *static_roles]),
     # credentials are issued only once somebody writes down to whom
     pulumi.ResourceOptions(depends_on=guardrails.audit_devices),
 )
@@ -55,7 +59,7 @@ operator = DrillOperator("drill-operator", cluster, roles=roles)
 outputs.export(
     config=config,
     state_dir=state_dir,
-    authority=authority,
+    ways=ways,
     cluster=cluster,
     guardrails=guardrails,
     postgres=postgres,

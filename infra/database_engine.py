@@ -10,9 +10,9 @@ import pulumi_vault as vault
 from infra.cluster.vault import VaultCluster
 from infra.fault_proxy import FaultProxy
 from infra.lease_drain import LeaseDrain
+from infra.lines import Lines
 from infra.postgres import DATABASE, VAULT_ADMIN, Postgres
 from infra.secret import secret
-from infra.settings import Ports
 
 MOUNT = "database"
 
@@ -23,10 +23,9 @@ class DatabaseEngineArgs:
 
     cluster: VaultCluster
     postgres: Postgres
-    proxy: FaultProxy
-    ports: Ports
+    proxy: FaultProxy | None
+    lines: Lines
     allowed_roles: list[str]
-    ca_pem: pulumi.Input[str]
 
 
 class DatabaseEngine(pulumi.ComponentResource):
@@ -38,6 +37,7 @@ class DatabaseEngine(pulumi.ComponentResource):
     ) -> None:
         super().__init__("rotation-drills:database:DatabaseEngine", name, None, opts)
         cluster, postgres = args.cluster, args.postgres
+        host, port = args.lines.vault_to_postgres
         self.mount = vault.Mount(
             f"{name}-mount",
             path=MOUNT,
@@ -54,14 +54,14 @@ class DatabaseEngine(pulumi.ComponentResource):
             postgresql=vault.database.SecretBackendConnectionPostgresqlArgs(
                 connection_url=(
                     "postgresql://{{username}}:{{password}}"
-                    f"@127.0.0.1:{args.ports.vault_to_postgres}/{DATABASE}?sslmode=verify-full"
+                    f"@{host}:{port}/{DATABASE}?sslmode=verify-full"
                 ),
                 username=VAULT_ADMIN,
                 # Write-only: it is not in Vault's answers, and not sent again after a rotation.
                 password_wo=secret(postgres.vault_admin_password.value),
                 password_wo_version=1,
                 password_authentication="scram-sha-256",
-                tls_ca=args.ca_pem,
+                tls_ca=postgres.ca_pem,
                 max_open_connections=8,
                 max_idle_connections=4,
                 max_connection_lifetime=300,
@@ -69,7 +69,7 @@ class DatabaseEngine(pulumi.ComponentResource):
             opts=cluster.options(
                 self,
                 depends_on=[
-                    args.proxy,
+                    *([args.proxy] if args.proxy else []),
                     postgres.database,
                     postgres.vault_admin,
                     postgres.may_end_sessions,

@@ -18,7 +18,12 @@ class Guardrails(pulumi.ComponentResource):
         self, name: str, cluster: VaultCluster, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rotation-drills:guardrails:Guardrails", name, None, opts)
-        self.audit_logs: list[Path] = [cluster.audit_dir / f"audit-{index}.log" for index in (1, 2)]
+        files = (
+            [cluster.audit_dir / f"audit-{index}.log" for index in (1, 2)]
+            if cluster.audit_dir
+            else []
+        )
+        self.audit_logs: list[Path] = files if cluster.audit_readable else []
         self.audit_devices = [
             vault.Audit(
                 f"{name}-audit-{index}",
@@ -27,8 +32,13 @@ class Guardrails(pulumi.ComponentResource):
                 options={"file_path": str(path), "mode": "0600"},
                 opts=cluster.options(self),
             )
-            for index, path in enumerate(self.audit_logs, start=1)
+            for index, path in enumerate(files, start=1)
         ]
+        if cluster.guarded:
+            self._limit(name, cluster)
+        self.register_outputs({})
+
+    def _limit(self, name: str, cluster: VaultCluster) -> None:
         vault.QuotaConfig(
             f"{name}-quota-headers",
             enable_rate_limit_response_headers=True,  # without it a 429 has no Retry-After
@@ -53,4 +63,3 @@ class Guardrails(pulumi.ComponentResource):
             server_stabilization_time="1s",
             opts=cluster.options(self),
         )
-        self.register_outputs({})

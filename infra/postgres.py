@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 import pulumi_postgresql as postgresql
 
+from infra.cluster.settings import ExternalPostgres
 from infra.password import Password
 from infra.postgres_server import SUPERUSER, PostgresServer
 from infra.secret import secret
-from infra.settings import Ports
+from infra.settings import Settings, given_file, read_secret
 from infra.tls import CertificateAuthority
 
 DATABASE = "shop"
@@ -22,50 +23,47 @@ OBSERVER = "drill_observer"
 
 @dataclass
 class PostgresArgs:
-    """Where the server lives, and on which port."""
+    """The stack's settings, its folder, and who signs a certificate for a server of its own."""
 
+    config: Settings
     state_dir: Path
-    ports: Ports
-    authority: CertificateAuthority
+    authority: CertificateAuthority | None
 
 
 class Postgres(pulumi.ComponentResource):
     """A server with TLS, one database, Vault's admin role (no superuser) and the drills' observer.
 
-    `vault_admin` may create roles and end sessions, and is the one that Vault logs in as.
+    The server is the stack's own, or (driver `external`) one that runs already; `admin` is who
+    makes databases and roles in it. `vault_admin` may create roles and end sessions, and is the
+    one that Vault logs in as.
     """
+
+    ca_pem: pulumi.Input[str]
 
     def __init__(
         self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rotation-drills:postgres:Postgres", name, None, opts)
-        self.host, self.port = "127.0.0.1", args.ports.postgres
-        certificate = args.authority.certificates["postgres"]
-        self.ca_file = str(args.state_dir / "vault" / "ca.pem")
-        self.server = PostgresServer(
-            f"{name}-server",
-            state_dir=str(args.state_dir),
-            port=self.port,
-            certificate=certificate["certificate"],
-            key=secret(certificate["key"]),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.superuser_password = secret(self.server.password)
+        external = args.config.external
+        servers = [] if external else [self._run_server(name, args)]
+        if external:
+            self._take(external.postgres)
         self.provider = postgresql.Provider(
             f"{name}-provider",
             host=self.host,
             port=self.port,
-            username=SUPERUSER,
-            password=self.superuser_password,
+            username=self.admin,
+            password=self.admin_password,
             database="postgres",
-            sslmode="require",
-            superuser=True,
+            sslmode="verify-full" if external else "require",
+            sslrootcert=self.ca_file if external else None,
+            superuser=external.postgres.superuser if external else True,
             connect_timeout=15,
             max_connections=8,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.server]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=servers),
         )
         self.database = postgresql.Database(
-            f"{name}-database", name=DATABASE, owner=SUPERUSER, opts=self.options(self)
+            f"{name}-database", name=DATABASE, owner=self.admin, opts=self.options(self)
         )
         self.vault_admin_password = Password(
             f"{name}-vault-admin-password", opts=pulumi.ResourceOptions(parent=self)
@@ -104,6 +102,31 @@ class Postgres(pulumi.ComponentResource):
             opts=self.options(self),
         )
         self.register_outputs({})
+
+    def _run_server(self, name: str, args: PostgresArgs) -> pulumi.Resource:
+        authority = args.authority
+        assert authority is not None  # noqa: S101 - servers of the stack's own have one
+        self.host, self.port, self.admin = "127.0.0.1", args.config.ports.postgres, SUPERUSER
+        self.ca_file, self.ca_pem = str(args.state_dir / "vault" / "ca.pem"), authority.ca_pem
+        certificate = authority.certificates["postgres"]
+        server = PostgresServer(
+            f"{name}-server",
+            state_dir=str(args.state_dir),
+            port=self.port,
+            certificate=certificate["certificate"],
+            key=secret(certificate["key"]),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.admin_password = secret(server.password)
+        return server
+
+    def _take(self, settings: ExternalPostgres) -> None:
+        ca_file = given_file("external.postgres.caFile", settings.ca_file)
+        self.host, self.port, self.admin = settings.host, settings.port, settings.username
+        self.ca_file, self.ca_pem = str(ca_file), ca_file.read_text().strip()
+        self.admin_password = secret(
+            pulumi.Output.from_input(read_secret("external.postgres.password", settings.password))
+        )
 
     def options(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
         """Return the options of a resource in this server."""

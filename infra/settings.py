@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import pulumi
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from infra.cluster.settings import External, SecretSource, SourceError
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -54,7 +56,8 @@ class ServiceSettings(_Part):
 class Settings(_Part):
     """Everything that a stack's configuration file may say."""
 
-    driver: Literal["local"] = "local"
+    driver: Literal["local", "external"] = "local"
+    external: External | None = None
     unseal: Literal["shamir", "transit"] = "shamir"
     nodes: int = Field(default=3, ge=1, le=7)
     base_port: int = Field(default=28200, alias="basePort", ge=1024, le=65485)
@@ -69,10 +72,32 @@ class Settings(_Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _driver_has_its_part(self) -> Settings:
+        if self.driver == "external" and self.external is None:
+            raise ValueError("external: driver external needs to know the servers' addresses")
+        if self.driver != "external" and self.external is not None:
+            raise ValueError(f"external: driver {self.driver} does not read it; take it out")
+        return self
+
+    @property
+    def node_names(self) -> list[str]:
+        """The names of the Vault nodes, as raft knows them."""
+        if self.external is not None:
+            return [node.name for node in self.external.vault.nodes]
+        return [f"vault-{index + 1}" for index in range(self.nodes)]
+
+    @property
+    def servers(self) -> list[str]:
+        """Who needs a certificate of the stack's own authority."""
+        if self.external is not None:
+            return []
+        return [*self.node_names, *(["seal"] if self.unseal == "transit" else []), "postgres"]
+
     @property
     def ports(self) -> Ports:
         """The ports of a local stack."""
-        return Ports(self.base_port, self.nodes)
+        return Ports(self.base_port, len(self.node_names))
 
 
 class Ports:
@@ -94,7 +119,7 @@ class ConfigError(pulumi.RunError):
 
 
 _KEYS = {
-    "rotation-drills": {"driver", "unseal", "nodes", "basePort", "services"},
+    "rotation-drills": {"driver", "external", "unseal", "nodes", "basePort", "services"},
     "drills": {"allowed"},
 }
 
@@ -134,6 +159,32 @@ def load() -> Settings:
 
     raw = {key: _decoded(value) for key, value in (CONFIG.get() or {}).items()}
     return parse(pulumi.get_stack(), raw)
+
+
+def given_file(key: str, path: Path) -> Path:
+    """Return a file that the configuration names, found from the project's folder.
+
+    Raises `ConfigError` that names `key` when it can't be read.
+    """
+    found = Path(pulumi.get_root_directory()) / path.expanduser()
+    try:
+        found.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"Pulumi.{pulumi.get_stack()}.yaml: rotation-drills:{key}: {path} can't be read "
+            f"({type(error).__name__})"
+        ) from None
+    return found.resolve()
+
+
+def read_secret(key: str, source: SecretSource) -> str:
+    """Return a secret that the configuration points at; `ConfigError` names `key` and the place."""
+    try:
+        return source.read()
+    except SourceError as error:
+        raise ConfigError(
+            f"Pulumi.{pulumi.get_stack()}.yaml: rotation-drills:{key}: {error}"
+        ) from None
 
 
 def state_dir() -> Path:

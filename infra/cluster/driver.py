@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from infra.cluster.abilities import Ability
 from infra.platform import Platform
 
 
@@ -13,8 +14,12 @@ class ClusterDriver(Protocol):
     """The nodes of one Vault cluster, by name.
 
     Methods raise `infra.cluster.process.ProcessError` or `infra.waiting.WaitedTooLong`; each can
-    be repeated.
+    be repeated. A driver without the ability `processes` raises `ProcessError` for all but
+    `nodes`; preflight refuses a drill that needs more than the driver has.
     """
+
+    def abilities(self) -> frozenset[Ability]:
+        """Return what can be done to nodes, database and lines of this stack."""
 
     def nodes(self) -> list[str]:
         """Return the names of all nodes, running or not."""
@@ -26,14 +31,23 @@ class ClusterDriver(Protocol):
         """End the node's server at once, as a power cut would."""
 
     def start(self, node: str) -> None:
-        """Start the node's server and wait until it answers; it is sealed then."""
+        """Start the node's server and wait until it answers; it is sealed then, unless it
+        unseals itself."""
 
     def unseal(self, node: str, keys: Sequence[str]) -> None:
-        """Unseal the node; no error when it is unsealed already."""
+        """Unseal the node, or without keys wait until it has unsealed itself; no error when it
+        is unsealed already."""
 
 
 def open_cluster(platform: Platform) -> ClusterDriver:
     """Return the driver of a stack's cluster."""
-    from infra.cluster.local import LocalCluster  # noqa: PLC0415 - only the driver that is used
+    # only the driver that is used is imported
+    match platform.cluster.driver:
+        case "external":
+            from infra.cluster.external import ExternalCluster  # noqa: PLC0415
 
-    return LocalCluster(Path(platform.cluster.state_dir))
+            return ExternalCluster(platform)
+        case "local":
+            from infra.cluster.local import LocalCluster  # noqa: PLC0415
+
+            return LocalCluster(Path(platform.cluster.state_dir))

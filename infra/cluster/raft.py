@@ -235,7 +235,7 @@ class RaftCluster(ABC):
         self.wait_for_voters(client, len(self.nodes()))
         return keys, root
 
-    # -- waiting ------------------------------------------------------------------------------------
+    # -- waiting --------------------------------------------------------------------------------
 
     def wait_until_active(self, client: Any) -> None:
         """Wait until the client's node leads."""
