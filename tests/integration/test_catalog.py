@@ -7,12 +7,15 @@ suite's: what differs between its drills is the faults, and tests/unit/test_faul
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 from live_stack import LiveStack
 
+from drills.database import Database
 from drills.definition import catalog
 from drills.undo import UndoLog
+from tests.integration.pool_servers import until
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +60,9 @@ def test_revocation_that_forgets_sessions_fails(stack: LiveStack) -> None:
     assert bounds["sessions_on_revoked_roles"] == "fail"
     # the role itself is gone, and nobody gets in: what is left is what nobody looks for
     assert bounds["revoked_roles_left"] == bounds["old_login_accepted"] == "pass"
+    # and the drill itself leaves none of them to the next one
+    with closing(Database(stack.platform())) as database:
+        until("no session without a role is left", lambda: not database.sessions()[1], seconds=30)
 
 
 def test_one_of_name_all_and_tag(stack: LiveStack) -> None:
