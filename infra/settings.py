@@ -24,6 +24,11 @@ def _seconds(value: Any) -> int:
     return int(found.group(1)) * _UNITS[found.group(2)]
 
 
+def _given(value: Any) -> Any:
+    """Pulumi.yaml must give every key a default; an empty object means: not given."""
+    return value or None
+
+
 Duration = Annotated[int, BeforeValidator(_seconds)]
 
 
@@ -57,7 +62,7 @@ class Settings(_Part):
     """Everything that a stack's configuration file may say."""
 
     driver: Literal["local", "external"] = "local"
-    external: External | None = None
+    external: Annotated[External | None, BeforeValidator(_given)] = None
     unseal: Literal["shamir", "transit"] = "shamir"
     nodes: int = Field(default=3, ge=1, le=7)
     base_port: int = Field(default=28200, alias="basePort", ge=1024, le=65485)
