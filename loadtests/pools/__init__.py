@@ -18,10 +18,12 @@ from psycopg_pool import PoolTimeout
 from loadtests.errors import LoadtestError
 from loadtests.pools import foreign
 from loadtests.pools.async_lease_aware import AsyncLeaseAwarePool
+from loadtests.pools.engine_lease import EngineLease, use_lease
 from loadtests.pools.errors import ConnectFailed, CredentialsRefused, CredentialsUnavailable
 from loadtests.pools.lease_aware import LeaseAwarePool
 from loadtests.pools.psycopg_callable import PsycopgCallablePool
 from loadtests.pools.sqlalchemy import SqlalchemyPool
+from loadtests.pools.sqlalchemy_lease_aware import SqlalchemyLeaseAwarePool
 from loadtests.pools.static import StaticPool
 from loadtests.secrets import redact
 from loadtests.target import Target
@@ -33,14 +35,17 @@ __all__ = [
     "ConnectFailed",
     "CredentialsRefused",
     "CredentialsUnavailable",
+    "EngineLease",
     "LeaseAwarePool",
     "Pool",
     "PoolOpenError",
     "PsycopgCallablePool",
+    "SqlalchemyLeaseAwarePool",
     "SqlalchemyPool",
     "StaticPool",
     "find_pool",
     "open_pool",
+    "use_lease",
 ]
 
 
@@ -80,6 +85,7 @@ _KINDS: Mapping[str, Callable[..., _Unopened]] = MappingProxyType(
         "static": StaticPool,
         "sqlalchemy": SqlalchemyPool,
         "psycopg-callable": PsycopgCallablePool,
+        "sqlalchemy-lease-aware": SqlalchemyLeaseAwarePool,
     }
 )
 

@@ -30,6 +30,10 @@ class LeasedSession:
     """What the connections below have in common."""
 
     generation: int = 0
+    lent: bool = False
+    """In use, for a pool whose library does not know: `use_lease` keeps it."""
+    fresh: bool = False
+    """Opened, and never lent yet; kept likewise."""
     pgconn: PGconn
     _end: _End
 

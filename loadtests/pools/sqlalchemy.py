@@ -19,24 +19,26 @@ from loadtests.secrets import redact
 from loadtests.target import Target
 
 
-class SqlalchemyPool:
-    """SQLAlchemy's `QueuePool` with one lease for all its connections.
-
-    A login that Postgres refuses costs one new lease and one retry of the connect. Nothing is
-    renewed, so Vault ends every session after the role's ttl, in the middle of a statement or not.
+class EnginePool:
+    """An engine of SQLAlchemy with the methods that the load needs.
 
     Statements run on the driver's connection, as with the other pools: what is compared is the
     pool, not the expression language.
     """
 
     def __init__(
-        self, target: Target, *, name: str, min_size: int, max_size: int, timeout: float
+        self,
+        target: Target,
+        *,
+        name: str,
+        min_size: int,
+        max_size: int,
+        timeout: float,
+        **engine_arguments: Any,
     ) -> None:
-        """Take a credential; raises what `loadtests.vault` raises. `open` connects."""
+        """Make the engine; `open` connects."""
         self.name = name
         self._warm = min_size
-        self._vault = VaultSession(target)
-        self._lease = SharedLease(self._vault)
         self._pool_size, self._waits = max_size, 0
         self._engine = create_engine(
             URL.create("postgresql+psycopg"),
@@ -45,24 +47,8 @@ class SqlalchemyPool:
             pool_size=max_size,
             max_overflow=0,
             pool_timeout=timeout,
-            pool_pre_ping=True,
+            **engine_arguments,
         )
-        event.listen(self._engine, "do_connect", self._connect)
-
-    def _connect(
-        self, dialect: Dialect, _record: Any, arguments: Any, keywords: dict[str, Any]
-    ) -> Any:
-        issued = self._lease.get()
-        keywords |= {"user": issued.username, "password": issued.password}
-        try:
-            return dialect.connect(*arguments, **keywords)
-        except psycopg.OperationalError as error:
-            if not credential_refused(error):
-                raise
-        self._lease.refused(issued)
-        issued = self._lease.get()
-        keywords |= {"user": issued.username, "password": issued.password}
-        return dialect.connect(*arguments, **keywords)
 
     def open(self, wait: bool = False, timeout: float = 30.0) -> None:
         """Connect `min_size` times where `wait` is set; else the first requests do.
@@ -118,11 +104,54 @@ class SqlalchemyPool:
             "requests_errors": self._waits,
         }
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._engine.dispose()
+
+
+class SqlalchemyPool(EnginePool):
+    """SQLAlchemy's `QueuePool` with one lease for all its connections.
+
+    A login that Postgres refuses costs one new lease and one retry of the connect. Nothing is
+    renewed, so Vault ends every session after the role's ttl, in the middle of a statement or not.
+    """
+
+    def __init__(
+        self, target: Target, *, name: str, min_size: int, max_size: int, timeout: float
+    ) -> None:
+        """Take a credential; raises what `loadtests.vault` raises. `open` connects."""
+        self._vault = VaultSession(target)
+        self._lease = SharedLease(self._vault)
+        super().__init__(
+            target,
+            name=name,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=timeout,
+            pool_pre_ping=True,
+        )
+        event.listen(self._engine, "do_connect", self._connect)
+
+    def _connect(
+        self, dialect: Dialect, _record: Any, arguments: Any, keywords: dict[str, Any]
+    ) -> Any:
+        issued = self._lease.get()
+        keywords |= {"user": issued.username, "password": issued.password}
+        try:
+            return dialect.connect(*arguments, **keywords)
+        except psycopg.OperationalError as error:
+            if not credential_refused(error):
+                raise
+        self._lease.refused(issued)
+        issued = self._lease.get()
+        keywords |= {"user": issued.username, "password": issued.password}
+        return dialect.connect(*arguments, **keywords)
+
     def lease(self) -> dict[str, Any]:
         """Return the role in use, and how many leases were taken."""
         return {"username": self._lease.username, "issues": self._vault.issues}
 
     def close(self) -> None:
         """Close the idle connections, then end the login, and with it the lease."""
-        self._engine.dispose()
+        super().close()
         self._vault.close()
