@@ -22,15 +22,13 @@ from pydantic import (
 
 from drills import durations
 from drills.bounds import BOUNDS, BoundParams
-from drills.bounds.history import History
+from drills.loads import Load, kind_of
+from drills.parts import Line, Part, Seconds
 
 CATALOG = Path(__file__).parent / "catalog"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 PhaseName = Literal["warmup", "baseline", "fault", "recovery"]
-Seconds = Annotated[float, BeforeValidator(durations.parse), Field(gt=0)]
-Positive = Annotated[int, Field(ge=1)]
-Line = Annotated[str, Field(min_length=1, pattern=r"^\S[^\n]*$")]
 
 
 class DefinitionError(Exception):
@@ -49,20 +47,7 @@ class DefinitionError(Exception):
         super().__init__(" ".join(": ".join(filter(None, (name, key, self.what))).split()))
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Load(_Part):
-    """Who asks whom: `users` send requests to `pools` instances of the service's pool."""
-
-    service: Line
-    users: Positive
-    pools: Positive
-    pool_size: Positive = 20
-
-
-class Phases(_Part):
+class Phases(Part):
     """Length of each phase in seconds, in the order in which they run."""
 
     warmup: Annotated[float, BeforeValidator(durations.parse), Field(ge=0)]
@@ -83,14 +68,14 @@ class Phases(_Part):
         return sum(seconds for _, seconds in self.items())
 
 
-class FailedRatioGuard(_Part):
+class FailedRatioGuard(Part):
     """Abort when the share of failed requests stays over `over` for `for`."""
 
     over: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
     for_seconds: Annotated[Seconds, Field(alias="for")]
 
 
-class LeaderMissingGuard(_Part):
+class LeaderMissingGuard(Part):
     """Abort when no Vault node is active for `for` (30 s unless told)."""
 
     for_seconds: Annotated[Seconds, Field(alias="for")] = 30.0
@@ -132,7 +117,7 @@ class Drill(BaseModel):
     title: Line
     catches: Line
     tags: tuple[Line, ...] = ()
-    load: Load
+    load: InstanceOf[Load]
     phases: Phases
     faults: tuple[InstanceOf[FaultSpec], ...]
     safeguards: tuple[InstanceOf[SafeguardSpec], ...] = ()
@@ -145,7 +130,7 @@ class Drill(BaseModel):
             "title": self.title,
             "catches": self.catches,
             "tags": list(self.tags),
-            "load": self.load.model_dump(),
+            "load": self.load.as_file(),
             "phases": {name: durations.render(seconds) for name, seconds in self.phases.items()},
             "faults": [{name: params} for name, params in self.faults],
             "safeguards": [{name: _guard_as_file(params)} for name, params in self.safeguards],
@@ -226,7 +211,7 @@ def parse_drill(
         if field.is_required() and key not in top:
             raise DefinitionError(path, key, "missing")
     faults = _existing_faults() if known_faults is None else known_faults
-    top["load"] = _part(Load, top["load"], path, "load")
+    top["load"] = _load(top["load"], path)
     top["phases"] = _part(Phases, top["phases"], path, "phases", what="phase")
     top["tags"] = tuple(_sequence(top.get("tags", []), path, "tags"))
     top["faults"] = tuple(
@@ -249,18 +234,14 @@ def parse_drill(
 M = TypeVar("M", bound=BaseModel)
 
 
-def recorded_drill(history: History) -> Drill:
-    """The drill as it was when it ran, from run.json. Raises `DefinitionError`."""
-    raw = history.info.drill
-    faults = raw.get("faults")
-    # A fault that has since been renamed must not make an old run unreadable.
-    names = {
-        name
-        for item in (faults if isinstance(faults, list) else ())
-        for name in (item if isinstance(item, Mapping) else (item,))
-        if isinstance(name, str)
-    }
-    return parse_drill(raw, "run.json: drill", known_faults=names)
+def _load(raw: object, path: Path | str) -> Load:
+    """Make the load of its kind; which one it is, its keys say."""
+    given = _mapping(raw, path, "load")
+    try:
+        kind = kind_of(given)
+    except ValueError as error:
+        raise DefinitionError(path, "load", str(error)) from None
+    return _part(kind, given, path, "load")
 
 
 def _part(model: type[M], raw: object, path: Path | str, key: str, what: str = "key") -> M:

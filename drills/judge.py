@@ -19,8 +19,9 @@ from drills.bounds.evidence import (
     tally,
 )
 from drills.bounds.history import History, read
-from drills.definition import Drill, recorded_drill
+from drills.definition import Drill
 from drills.record import write_atomically
+from drills.recorded import recorded_drill
 from drills.verdict import EXIT, BoundResult, BoundVerdict, RunVerdict, Verdict
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from drills import hold
 from drills.definition import Drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
-from drills.faults.base import Scene
+from drills.faults.base import Fault, Scene
 from drills.undo import UndoLog
+from infra.cluster.abilities import MEANING
 from infra.platform import Platform
 
 IRREVOCABLE = "vault.expire.num_irrevocable_leases"
@@ -20,9 +24,17 @@ def check_allowed(platform: Platform, drill: Drill) -> None:
             f"Pulumi.{platform.stack}.yaml and run `pulumi up`, or take another stack"
         )
     try:
-        platform.service(drill.load.service)
-    except KeyError as error:
-        raise SetupError(f"{drill.drill}.yaml: load.service: {error.args[0]}") from None
+        drill.load.service_of(platform)
+    except SetupError as error:
+        raise SetupError(f"{drill.drill}.yaml: {error}") from None
+
+
+def check_load(drill: Drill) -> None:
+    """Refuse a load that can't be: a URL that does not answer, a locust file without users."""
+    try:
+        drill.load.check()
+    except SetupError as error:
+        raise SetupError(f"{drill.drill}.yaml: {error}") from None
 
 
 def check_hold(platform: Platform) -> None:
@@ -41,6 +53,17 @@ def check_left_over(undo_log: UndoLog) -> None:
     if pending:
         listed = ", ".join(f"{entry.fault} of {entry.run}" for entry in pending)
         raise SetupError(f"a fault was left behind ({listed}): run `drill recover` first")
+
+
+def check_able(scene: Scene, faults: Iterable[Fault[Any]]) -> None:
+    """Refuse a drill with a fault that this stack's driver can't carry out."""
+    abilities = scene.cluster.abilities()
+    for fault in faults:
+        for need in sorted(fault.needs - abilities):
+            raise SetupError(
+                f"{fault.name}: driver {scene.platform.cluster.driver} of stack "
+                f"{scene.platform.stack} can't {MEANING[need]}: run this drill on another stack"
+            )
 
 
 def check_healthy(scene: Scene) -> None:

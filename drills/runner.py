@@ -11,11 +11,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from drills import preflight, settle
@@ -23,8 +22,10 @@ from drills.definition import Drill
 from drills.errors import SetupError
 from drills.faults.base import Fault
 from drills.faults.registry import make
+from drills.interrupts import Signals
 from drills.judge import judge_folder
-from drills.load import LoadProcesses
+from drills.lease_terms import lease_terms, seconds_of
+from drills.loads.processes import FleetProcesses, LoadProcesses, open_load
 from drills.probes import open_probes
 from drills.probes.base import Probe
 from drills.record import RunFolder
@@ -47,26 +48,6 @@ class _Ended(Exception):
     """The phases end here: interrupted, or aborted by a safeguard."""
 
 
-@dataclass
-class _Signals:
-    """Ctrl-C and SIGTERM as a flag, so that no step is torn in the middle."""
-
-    received: int | None = None
-
-    def __enter__(self) -> _Signals:
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.received = self.received or number
-
-
 class Run:
     """One run of one drill against one stack."""
 
@@ -80,7 +61,7 @@ class Run:
         self._say = say
         self._secrets = Secrets()
         self._undo_log = UndoLog(platform.drills.state_dir)
-        self._signals = _Signals()
+        self._signals = Signals()
         self._standing: list[tuple[Fault[Any], Pending]] = []
         self._watched = False
 
@@ -99,7 +80,9 @@ class Run:
             preflight.check_hold(self._platform)
             preflight.check_left_over(self._undo_log)
             with open_scene(self._platform, self._secrets, lambda *_a, **_k: None) as scene:
+                preflight.check_able(scene, faults)
                 preflight.check_healthy(scene)
+            preflight.check_load(self._drill)
             return self._record(faults)
 
     # -- the run folder ---------------------------------------------------------------------------
@@ -132,7 +115,9 @@ class Run:
         return judge_folder(folder.path), folder.path
 
     def _write_run(self) -> None:
-        service = self._platform.service(self._drill.load.service)
+        load = self._drill.load
+        service = load.service_of(self._platform)
+        ttl, max_ttl = seconds_of(load, service.default_ttl_seconds, service.max_ttl_seconds)
         postgres = self._platform.postgres
         self._not_undone: list[str] = []
         self._anchor = {"monotonic": time.monotonic(), "unix": time.time()}
@@ -142,15 +127,15 @@ class Run:
                 "run": self._folder.run,
                 "drill": self._drill.model_dump(),
                 "stack": self._platform.stack,
-                "pool": self._pool,
+                "pool": load.client(self._pool),
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "anchor": self._anchor,
                 "versions": self._versions(),
                 "platform": {
                     "service": service.name,
                     "role": service.role,
-                    "default_ttl_seconds": service.default_ttl_seconds,
-                    "max_ttl_seconds": service.max_ttl_seconds,
+                    "default_ttl_seconds": ttl,
+                    "max_ttl_seconds": max_ttl,
                     "nodes": list(self._scene.vault.nodes),
                     "postgres": f"{postgres.host}:{postgres.port}",
                 },
@@ -178,11 +163,21 @@ class Run:
     # -- load, phases, faults -------------------------------------------------------------------
 
     def _load_and_faults(self, faults: list[Fault[Any]]) -> str:
-        service = self._drill.load
-        load = LoadProcesses(self._platform, service, self._pool, self._folder.path, self._secrets)
-        with self._probing():
+        wanted = self._drill.load
+        load = open_load(self._platform, wanted, self._pool, self._folder.path, self._secrets)
+        if isinstance(load, FleetProcesses):
+            self._scene = replace(self._scene, fleet=load)
+        terms = lease_terms(
+            wanted,
+            self._scene,
+            self._undo_log,
+            self._folder.run,
+            watchdog=self._watchdog,
+            left=self._not_undone,
+        )
+        with self._probing(), terms:
             try:
-                self._say(f"starting {service.pools} {self._pool} pools and {service.users} users")
+                self._say(f"starting {wanted.words(self._pool)}")
                 load.start(waiting=self._stop_if_signalled)
                 self._folder.event("load-started")
                 self._watchdog.wait_until_watching()
@@ -192,7 +187,7 @@ class Run:
                 try:
                     self._undo_all()
                 finally:
-                    self._folder.event("load-ended", exit=load.stop_locust())
+                    self._folder.event("load-ended", exit=load.stop_requests())
                     load.stop()
             settle.settle(self._scene)
         return "completed"

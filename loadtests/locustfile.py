@@ -3,7 +3,8 @@
     locust -f loadtests/locustfile.py --headless -u 40 -t 30s
 
 Without `--host` it starts the orders service itself, with the pool that `--pool` names, and stops
-it at the end. `LOADTESTS_USER_CLASS=PoolUser` drives the pool directly instead.
+it at the end. `LOADTESTS_USER_CLASS=PoolUser` drives the pool directly instead, and `UrlUser` any
+HTTP service, by the requests in `LOADTESTS_REQUESTS`.
 
 A failed request is data: locust exits 0 all the same. Only when the load itself breaks (the
 service dies, the request log can't be written) is the exit status 1, and 2 for bad input.
@@ -11,33 +12,29 @@ service dies, the request log can't be written) is the exit status 1, and 2 for 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 from locust import events
 from locust.runners import WorkerRunner
 
-from loadtests import requestlog
+from loadtests import recording
 from loadtests.errors import LoadtestError
 from loadtests.logs import set_up
 from loadtests.pools import POOLS, open_pool
 from loadtests.secrets import redact
 from loadtests.serviceprocess import ServiceProcess
 from loadtests.target import Target
-from loadtests.users import OrdersUser, PoolUser
+from loadtests.users import OrdersUser, PoolUser, UrlUser
 
 _STOP_SECONDS = 10.0
-_CLASSES = {"OrdersUser": OrdersUser, "PoolUser": PoolUser}
+_CLASSES = {"OrdersUser": OrdersUser, "PoolUser": PoolUser, "UrlUser": UrlUser}
 
 
 class _Run:
     """What this process holds while it makes load."""
 
-    log: requestlog.RequestLog | None = None
     service: ServiceProcess | None = None
 
 
@@ -57,8 +54,8 @@ def _prepare(environment: Any, **_: Any) -> None:
         if not environment.stop_timeout:
             # users that are killed drop their connections in the middle of a query
             environment.stop_timeout = _STOP_SECONDS
-        if path := os.environ.get(requestlog.VARIABLE):
-            _run.log = requestlog.RequestLog(Path(path))
+        if UrlUser in environment.user_classes:
+            UrlUser.learn(environment)
         options = environment.parsed_options
         if PoolUser in environment.user_classes:
             set_up()
@@ -95,40 +92,7 @@ def _start_service(environment: Any) -> None:
     environment.host = _run.service.address
 
 
-def _record(
-    name: str,
-    response_time: float,
-    exception: BaseException | None = None,
-    response: Any = None,
-    context: dict[str, Any] | None = None,
-    **_: Any,
-) -> None:
-    if _run.log is None:
-        return
-    seconds = response_time / 1000
-    start = (context or {}).get("start", time.monotonic() - seconds)
-    status = getattr(response, "status_code", None) or None
-    _run.log.record(
-        start=start,
-        seconds=seconds,
-        op=name,
-        ok=exception is None,
-        error=None if exception is None else _error_class(exception, response),
-        status=status,
-    )
-
-
-def _error_class(exception: BaseException, response: Any) -> str:
-    """Return the class that the service names in its 500, else that of our own exception."""
-    try:
-        return str(json.loads(response.text)["error"])
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return type(exception).__name__
-
-
 def _finish(environment: Any, **_: Any) -> None:
-    if environment.process_exit_code is None:
-        environment.process_exit_code = 0  # failed requests are what a drill is about
     for problem in _clean_up():
         sys.stderr.write(redact(f"locustfile: {problem}\n"))
         environment.process_exit_code = 1
@@ -146,16 +110,11 @@ def _clean_up() -> list[str]:
         elif status := _run.service.stop():
             problems.append(f"the orders service did not end well, exit {status}")
         _run.service = None
-    if _run.log is not None:
-        _run.log.close()
-        if _run.log.problem:
-            problems.append(_run.log.problem)
-        _run.log = None
     return problems
 
 
 _hooks: Any = events  # locust's decorators are untyped
 _hooks.init_command_line_parser.add_listener(_add_options)
 _hooks.init.add_listener(_prepare)
-_hooks.request.add_listener(_record)
+assert recording  # noqa: S101 - its listeners log the requests, and run before ours
 _hooks.quitting.add_listener(_finish)

@@ -1,16 +1,21 @@
-"""What the load does: users of the orders service, and users that drive a pool directly."""
+"""What the load does: users of the orders service, of any HTTP service, and of a pool directly."""
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import time
 from collections import deque
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import uuid4
 
 from locust import FastHttpUser, User, constant, task
 
+from loadtests.errors import LoadtestError
 from loadtests.pools import Pool
 
+REQUESTS_VARIABLE = "LOADTESTS_REQUESTS"
 _WAIT_SECONDS = 0.08
 """40 users at this pace make about 450 requests/s, which two cores hold beside the platform."""
 
@@ -26,7 +31,8 @@ class OrdersUser(FastHttpUser):
     @task(1)
     def place(self) -> None:
         """Place an order."""
-        body = {"item": "drill", "quantity": random.randint(1, 9)}  # noqa: S311 - no secret
+        # an item of its own: what is written twice can be counted
+        body = {"item": f"drill-{uuid4().hex}", "quantity": random.randint(1, 9)}  # noqa: S311 - no secret
         response = self.client.post("/orders", json=body, name="place")
         if response.status_code == 201:
             self._placed.append(response.json()["id"])
@@ -44,6 +50,50 @@ class OrdersUser(FastHttpUser):
     def list(self) -> None:
         """Read the newest orders."""
         self.client.get("/orders?limit=10", name="list")
+
+
+class UrlUser(FastHttpUser):
+    """Sends requests of a list to any HTTP service, each at random. An answer of 400 or more is a
+    failed request."""
+
+    connection_timeout = 5.0
+    network_timeout = 15.0
+    asked: ClassVar[list[tuple[str, str]]] = []
+    body: ClassVar[dict[str, Any] | None] = None
+    pause: ClassVar[float] = _WAIT_SECONDS
+
+    @classmethod
+    def learn(cls, environment: Any) -> None:
+        """Read the list from `LOADTESTS_REQUESTS`: `{"requests": ["GET /x"], "body": {…} or null,
+        "wait": seconds}`. Raises `LoadtestError`."""
+        try:
+            told = json.loads(os.environ.get(REQUESTS_VARIABLE, '{"requests": ["GET /"]}'))
+            cls.asked = [(method, path) for method, _, path in map(_parted, told["requests"])]
+            cls.body, cls.pause = told.get("body"), float(told.get("wait", _WAIT_SECONDS))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LoadtestError(
+                f'{REQUESTS_VARIABLE}: {error}: give {{"requests": ["GET /path"]}}'
+            ) from None
+        if not environment.host:
+            raise LoadtestError("UrlUser needs --host: the service it drives")
+
+    def wait_time(self) -> float:
+        """Return the seconds between two requests."""
+        return self.pause
+
+    @task
+    def ask(self) -> None:
+        """Send one of the requests."""
+        method, path = random.choice(self.asked)  # noqa: S311 - no secret
+        body = self.body if method in {"POST", "PUT", "PATCH"} else None
+        self.client.request(method, path, json=body, name=f"{method} {path}")
+
+
+def _parted(line: str) -> tuple[str, str, str]:
+    method, space, path = line.partition(" ")
+    if not path.startswith("/"):
+        raise ValueError(f"{line!r} is no request")
+    return method, space, path
 
 
 class PoolUser(User):

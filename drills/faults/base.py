@@ -6,13 +6,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from drills.database import Database
 from drills.redact import Secrets
 from drills.vault import Vault
+from infra.cluster.abilities import Ability
 from infra.cluster.driver import ClusterDriver
 from infra.platform import Platform
 
@@ -20,9 +21,21 @@ Record = dict[str, Any]
 Observe = Callable[..., Any]
 
 
+class Fleet(Protocol):
+    """The drill's fleet of lease clients, as a fault sees it."""
+
+    def restart(self) -> float:
+        """End every client as a crash would, and start all anew at once.
+
+        Returns when the last one had ended (monotonic seconds). Raises `FaultError`.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Scene:
-    """Everything a fault may reach. `observe` writes a sample to the run folder.
+    """Everything a fault may reach. `observe` writes a sample to the run folder. `fleet` is None
+    for a load of another kind, and where a fault is undone without its runner.
 
     `stopping` is set when the run ends while a fault is still being injected: an injection that
     takes more than a few seconds looks at it between its steps and returns early.
@@ -35,6 +48,7 @@ class Scene:
     secrets: Secrets
     observe: Observe
     stopping: threading.Event = field(default_factory=threading.Event)
+    fleet: Fleet | None = None
 
 
 class FaultParams(BaseModel):
@@ -55,6 +69,7 @@ class Fault(ABC, Generic[P]):
     """
 
     name: ClassVar[str]
+    needs: ClassVar[frozenset[Ability]] = frozenset()  # what the stack's driver must be able to
     params_model: ClassVar[type[FaultParams]]
 
     def __init__(self, params: P) -> None:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, sel
 from markupsafe import Markup
 
 from drills.bounds.history import History
-from drills.definition import recorded_drill
+from drills.recorded import recorded_drill
 from drills.report import words
 from drills.report.charts import draw
 from drills.verdict import Verdict
@@ -37,6 +37,7 @@ def render(history: History, verdict: Verdict) -> str:
     return _template().render(
         verdict=verdict,
         drill=drill,
+        load=drill.load.words(verdict.pool),
         summary=words.summary(verdict),
         bounds=[
             {

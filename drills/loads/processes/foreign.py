@@ -1,0 +1,58 @@
+"""Services that ran before the drill: locust drives them, nothing else is started or stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from drills.loads.locustfile import LocustfileLoad
+from drills.loads.processes.base import LoadProcesses
+from drills.loads.processes.service import LOCUSTFILE
+from drills.loads.url import UrlLoad
+from drills.redact import Secrets
+
+#: Logs the requests of any locust file, through locust's own events.
+RECORDING = LOCUSTFILE.with_name("recording.py")
+
+
+class UrlProcesses(LoadProcesses):
+    """Locust with a user of our own that sends the load's requests."""
+
+    def __init__(self, load: UrlLoad, folder: Path, secrets: Secrets) -> None:
+        super().__init__(folder, secrets)
+        self._load = load
+
+    def bring_up(self, seconds: float, waiting: Callable[[], object]) -> None:
+        """Start locust."""
+        asked = {
+            "requests": list(self._load.asked),
+            "body": self._load.body,
+            "wait": self._load.wait,
+        }
+        self.spawn_locust(
+            [LOCUSTFILE],
+            users=self._load.users,
+            host=self._load.host,
+            environment={
+                "LOADTESTS_USER_CLASS": "UrlUser",
+                "LOADTESTS_REQUESTS": json.dumps(asked),
+            },
+        )
+
+
+class LocustfileProcesses(LoadProcesses):
+    """Locust with a file of the user's, and one of ours that logs what it sends."""
+
+    def __init__(self, load: LocustfileLoad, folder: Path, secrets: Secrets) -> None:
+        super().__init__(folder, secrets)
+        self._load = load
+
+    def bring_up(self, seconds: float, waiting: Callable[[], object]) -> None:
+        """Start locust."""
+        self.spawn_locust(
+            [Path(self._load.locustfile), RECORDING],
+            users=self._load.users,
+            host=self._load.host,
+            environment={},
+        )
