@@ -19,6 +19,7 @@ class NodeKill(Fault[NodeKillParams]):
     """SIGKILLs one node; undo starts and unseals it and waits until all nodes vote again."""
 
     name = "node-kill"
+    needs = frozenset({"processes"})
     params_model = NodeKillParams
 
     def prepare(self, scene: Scene) -> Record:

@@ -25,6 +25,7 @@ class PostgresRestart(Fault[PostgresRestartParams]):
     does not run."""
 
     name = "postgres-restart"
+    needs = frozenset({"postgres-process"})
     params_model = PostgresRestartParams
 
     def _server(self, scene: Scene) -> ServerProcess:

@@ -15,6 +15,7 @@ class QuorumLoss(Fault[QuorumLossParams]):
     """SIGKILLs the leader and as many standbys as make a majority; undo starts and unseals them."""
 
     name = "quorum-loss"
+    needs = frozenset({"processes"})
     params_model = QuorumLossParams
 
     def prepare(self, scene: Scene) -> Record:

@@ -31,6 +31,7 @@ class RevokeUnreachable(Fault[RevokeUnreachableParams]):
     until its own retries have dropped every one of those roles."""
 
     name = "revoke-unreachable"
+    needs = frozenset({"proxy"})
     params_model = RevokeUnreachableParams
 
     def prepare(self, scene: Scene) -> Record:

@@ -16,6 +16,7 @@ class RollingRestart(Fault[RollingRestartParams]):
     of them vote again. Undo starts and unseals whatever is down."""
 
     name = "rolling-restart"
+    needs = frozenset({"processes"})
     params_model = RollingRestartParams
 
     def prepare(self, scene: Scene) -> Record:

@@ -18,6 +18,7 @@ class SealAll(Fault[SealAllParams]):
     """
 
     name = "seal-all"
+    needs = frozenset({"processes", "unseal"})
     params_model = SealAllParams
 
     def prepare(self, scene: Scene) -> Record:

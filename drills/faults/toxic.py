@@ -42,6 +42,7 @@ class ToxicFault(Fault[N]):
     `hit` looks at a connection that was open before: one that is not hit is a failed injection.
     """
 
+    needs = frozenset({"proxy"})
     kind: ClassVar[str]
     streams: ClassVar[tuple[str, ...]] = ("downstream",)
 
