@@ -3,7 +3,6 @@ safeguard, 5 a fault could not be undone, 2 bad input or set-up, 130 interrupted
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from drills.audit.commands import app as audit_app
+from drills.console import Json, Stack, print_json, say
 from drills.definition import DefinitionError, Drill, catalog, find_drill, load_drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
 from drills.record import RecordError
@@ -34,9 +35,7 @@ app = typer.Typer(
 )
 tools_app = typer.Typer(help="The programs that the drills stand on.", no_args_is_help=False)
 app.add_typer(tools_app, name="tools", invoke_without_command=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Stack = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack.")]
+app.add_typer(audit_app, name="audit")
 
 #: Errors that a user can mend: one line, exit status 2.
 _MENDABLE = (
@@ -48,14 +47,6 @@ _MENDABLE = (
     VaultRefused,
     VaultUnreachable,
 )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str))
 
 
 # -- tools ----------------------------------------------------------------------
@@ -92,7 +83,7 @@ def _tool_rows(*, install: bool) -> list[dict[str, str]]:
 
 def _show_tools(rows: list[dict[str, str]], as_json: bool) -> None:
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     for row in rows:
         print(f"{row['name']:<18} {row['version']:<10} {row['source']:<20} {row['path']}")
@@ -118,7 +109,7 @@ def env(as_json: Json = False) -> None:
     """Print the exports with which plain `pulumi …` works: eval "$(drill env)"."""
     exports = pulumi_exports(find_root())
     if as_json:
-        _print_json(exports)
+        print_json(exports)
         return
     for name, value in exports.items():
         print(f"export {name}={shlex.quote(value)}")
@@ -132,7 +123,7 @@ def list_drills(as_json: Json = False) -> None:
     """List the drills of the catalog, and what each catches."""
     drills = catalog()
     if as_json:
-        _print_json([drill.model_dump() for drill in drills])
+        print_json([drill.model_dump() for drill in drills])
         return
     width = max(len(drill.drill) for drill in drills)
     for drill in drills:
@@ -164,15 +155,15 @@ def run(
     platform = load_platform(stack, root)
 
     def execute(drill: Drill) -> tuple[Verdict, Path]:
-        return Run(drill, platform, pool=pool, runs_dir=root / "runs", say=_say).execute()
+        return Run(drill, platform, pool=pool, runs_dir=root / "runs", say=say).execute()
 
     if name:
         verdict, path = execute(drills[0])
         _show_verdict(verdict, path, as_json)
         raise typer.Exit(verdict.exit)
-    rows = series.run_all(drills, execute, say=_say)
+    rows = series.run_all(drills, execute, say=say)
     if as_json:
-        _print_json(series.as_json(rows, len(drills)))
+        print_json(series.as_json(rows, len(drills)))
     else:
         for row in rows:
             print(series.line(row))
@@ -234,7 +225,7 @@ def report(run_path: RunPath = Path("latest"), as_json: Json = False) -> None:
     judge_folder(path)
     place = path / "report.html"
     if as_json:
-        _print_json({"report": place, "bytes": place.stat().st_size})
+        print_json({"report": place, "bytes": place.stat().st_size})
     else:
         print(place)
 
@@ -245,11 +236,11 @@ def recover(stack: Stack = "dev", as_json: Json = False) -> None:
     from drills.recovery import recover as undo_left_over  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
 
-    problems = undo_left_over(load_platform(stack, find_root()), say=_say)
+    problems = undo_left_over(load_platform(stack, find_root()), say=say)
     if as_json:
-        _print_json({"problems": problems})
+        print_json({"problems": problems})
     for problem in problems:
-        _say(problem)
+        say(problem)
     raise typer.Exit(5 if problems else 0)
 
 
@@ -272,16 +263,16 @@ def stop(
     state_dir = load_platform(stack, find_root()).drills.state_dir
     whole = True
     if release:
-        _say("drills may start again" if hold.take_off(state_dir) else "drills were not held")
+        say("drills may start again" if hold.take_off(state_dir) else "drills were not held")
     else:
         if hold_on:
             hold.put_on(state_dir)
-            _say("no drill starts on this stack until `drill stop --release`")
-        whole = stop_running(state_dir, say=_say)
+            say("no drill starts on this stack until `drill stop --release`")
+        whole = stop_running(state_dir, say=say)
         if not whole:
-            _say("a fault was left behind: run `drill recover`")
+            say("a fault was left behind: run `drill recover`")
     if as_json:
-        _print_json({"held": hold.reason(state_dir) is not None, "undone": whole})
+        print_json({"held": hold.reason(state_dir) is not None, "undone": whole})
     raise typer.Exit(0 if whole else 5)
 
 
@@ -305,9 +296,9 @@ def _exit(command: Callable[[], Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     except _MENDABLE as error:
-        _say(f"drill: {' '.join(str(error).split())}")
+        say(f"drill: {' '.join(str(error).split())}")
         status = 2
     except _USAGE_ERROR as error:
-        _say(f"drill: {error}")
+        say(f"drill: {error}")
         status = 2
     sys.exit(status if isinstance(status, int) else 0)

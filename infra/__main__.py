@@ -13,6 +13,7 @@ from infra.fault_proxy import FaultProxy
 from infra.guardrails import Guardrails
 from infra.lines import lines
 from infra.postgres import Postgres, PostgresArgs
+from infra.rotate_operator import RotateOperator
 from infra.service import Service, ServiceArgs
 from infra.static_role import static_role_name
 from infra.tls import CertificateAuthority
@@ -55,6 +56,12 @@ services = [
     for each in config.services
 ]
 operator = DrillOperator("drill-operator", cluster, roles=roles)
+RotateOperator(
+    "rotate-operator",
+    cluster,
+    approle_mount=approle.path,
+    services={each.name: [each.role, each.read_only_role] for each in services},
+)
 
 outputs.export(
     config=config,

@@ -109,5 +109,32 @@ def drill_operator(database_mount: str, roles: list[str]) -> str:
             _rule("sys/storage/raft/autopilot/state", "read"),
             _rule("sys/storage/raft/configuration", "read"),
             _rule("sys/metrics", "read", "list"),
+            # `drill audit`: which rights nobody uses, and what identities are called
+            _rule("sys/policies/acl", "list"),
+            _rule("sys/policies/acl/*", "read"),
+            _rule("identity/entity/id/*", "read"),
+        ]
+    )
+
+
+def rotate_operator(database_mount: str, approle_mount: str, services: dict[str, list[str]]) -> str:
+    """Return the policy of `drill rotate`: end what a service holds, and see that it ended.
+
+    `services` maps each service to its dynamic roles. It issues nothing: a new secret id is
+    declared by `pulumi up`. It may look at every token and end it, since a token can't be asked
+    for by its service; hence no token holds this policy but while a rotation runs.
+    """
+    roles = [role for own in services.values() for role in own]
+    logins = [f"auth/{approle_mount}/role/{service}" for service in services]
+    leases = [f"{database_mount}/creds/{role}" for role in roles]
+    return "".join(
+        [
+            *(_rule(f"{login}/secret-id", "list") for login in logins),
+            *(_rule(f"{login}/secret-id-accessor/destroy", "update") for login in logins),
+            _rule("auth/token/accessors", "list", "sudo"),
+            _rule("auth/token/lookup-accessor", "update"),
+            _rule("auth/token/revoke-accessor", "update"),
+            *(_rule(f"sys/leases/revoke-prefix/{lease}", "update", "sudo") for lease in leases),
+            *(_rule(f"sys/leases/lookup/{lease}", "list", "sudo") for lease in leases),
         ]
     )
