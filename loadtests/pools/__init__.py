@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from loadtests.errors import LoadtestError
 from loadtests.pools import foreign
+from loadtests.pools.agent_file import AgentFilePool
 from loadtests.pools.async_lease_aware import AsyncLeaseAwarePool
 from loadtests.pools.engine_lease import EngineLease, use_lease
 from loadtests.pools.errors import ConnectFailed, CredentialsRefused, CredentialsUnavailable
@@ -31,6 +32,7 @@ from loadtests.vault import VaultError
 
 __all__ = [
     "POOLS",
+    "AgentFilePool",
     "AsyncLeaseAwarePool",
     "ConnectFailed",
     "CredentialsRefused",
@@ -86,6 +88,7 @@ _KINDS: Mapping[str, Callable[..., _Unopened]] = MappingProxyType(
         "sqlalchemy": SqlalchemyPool,
         "psycopg-callable": PsycopgCallablePool,
         "sqlalchemy-lease-aware": SqlalchemyLeaseAwarePool,
+        "agent-file": AgentFilePool,
     }
 )
 
