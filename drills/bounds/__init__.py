@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from drills.bounds import (
+    duplicate_effects,
+    excess_capabilities,
     failed_ratio,
     failed_requests,
     irrevocable_leases,
     issues_per_client,
     leaderless_seconds,
     leaked_secrets,
+    leases_left,
     longest_request_seconds,
     old_login_accepted,
     orphan_roles,
     p99_seconds,
     recovery_seconds,
     renewal_peak,
+    renewals_per_client,
     revoked_roles_left,
     sessions_on_revoked_roles,
     unsealed_voters,
@@ -34,7 +38,10 @@ BOUNDS: dict[str, Bound[Any]] = {
         p99_seconds,
         longest_request_seconds,
         renewal_peak,
+        renewals_per_client,
         issues_per_client,
+        leases_left,
+        duplicate_effects,
         revoked_roles_left,
         sessions_on_revoked_roles,
         old_login_accepted,
@@ -42,6 +49,7 @@ BOUNDS: dict[str, Bound[Any]] = {
         irrevocable_leases,
         leaderless_seconds,
         unsealed_voters,
+        excess_capabilities,
         leaked_secrets,
     )
 }

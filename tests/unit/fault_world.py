@@ -137,6 +137,7 @@ class World:
                 lambda _s, proxy: _Line(self, proxy),
             ),
             patch("drills.faults.postgres_restart.PostgresRestart._server", lambda *_: process),
+            patch("drills.faults.vault_setting.as_provisioner", lambda _p: self.scene().vault),
             patch("infra.waiting.time.sleep", lambda _seconds: None),
         ):
             yield
@@ -241,6 +242,9 @@ class _Vault:
         return {"dead": None, "sealed": 503, "unsealed": 200 if node == leader else 429}[
             self._world.nodes[node]
         ]
+
+    def close(self) -> None:
+        """Nothing to close."""
 
     def active_node(self) -> str | None:
         return next((node for node in NODES if self.health(node) == 200), None)

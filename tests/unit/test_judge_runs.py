@@ -114,6 +114,8 @@ def samples() -> list[dict[str, Any]]:
     proof = {"revoked_roles": 4, "roles_left": 0, "sessions_left": 0, "old_login": "refused"}
     rows.append((FAULT + 0.2, {"probe": "revocation", **proof}))
     rows.append((49.5, {"probe": "revocation", **proof}))
+    rows.append((20.0, {"probe": "capabilities", "service": "orders", "asked": 16, "allowed": []}))
+    rows.append((51.5, {"probe": "effects", "written": 240, "duplicates": 0}))
     settled = {"roles": 0, "leases": 0, "orphan_roles": 0, "healthy_voters": 3}
     rows.append((50.0, {"probe": "settled", **settled}))
     rows.append((51.0, {"probe": "secrets", "handled": 23, "hits": []}))
