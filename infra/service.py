@@ -15,7 +15,7 @@ from infra.database_engine import MOUNT, DatabaseEngine
 from infra.migration import Migration
 from infra.postgres import DATABASE, Postgres
 from infra.secret import secret
-from infra.settings import ServiceSettings
+from infra.service_settings import ServiceSettings
 from infra.static_role import StaticRole, StaticRoleArgs, static_role_name
 
 SECRET_ID_TTL = 30 * 24 * 3600
@@ -136,13 +136,14 @@ class Service(pulumi.ComponentResource):
 
     def _declare_dynamic_roles(self, args: ServiceArgs, groups: dict[str, pulumi.Resource]) -> None:
         roles = {self.role: f"{self.name}_rw", self.read_only_role: f"{self.name}_ro"}
+        self.creation = {role: role_sql.creation(group) for role, group in roles.items()}
         self.dynamic_roles = [
             vault.database.SecretBackendRole(
                 f"{self.name}-role-{role}",
                 backend=args.engine.mount.path,
                 name=role,
                 db_name=args.engine.connection.name,
-                creation_statements=role_sql.creation(group),
+                creation_statements=self.creation[role],
                 renew_statements=role_sql.renewal(),
                 revocation_statements=role_sql.revocation(),
                 default_ttl=self.settings.ttl,

@@ -3,71 +3,70 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pulumi
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from infra import config_keys
 from infra.cluster.settings import External, SecretSource, SourceError
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(value: Any) -> int:
-    found = re.fullmatch(r"(\d+)([smhd])", str(value))
-    if not found:
-        raise ValueError(
-            f"{value!r} is not a duration: give a number with its unit, such as 60s, 5m"
-        )
-    return int(found.group(1)) * _UNITS[found.group(2)]
+from infra.config_types import Part
+from infra.engine_settings import (
+    ApiKeySettings,
+    AuthSettings,
+    DrillWindow,
+    EngineSettings,
+    LeaseLimits,
+    RateLimit,
+)
+from infra.service_settings import ServiceSettings
 
 
 def _given(value: Any) -> Any:
-    """Pulumi.yaml must give every key a default; an empty object means: not given."""
+    """Pulumi.yaml can't leave a typed key without default, so an empty object stands for none."""
     return value or None
 
 
-Duration = Annotated[int, BeforeValidator(_seconds)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StaticSettings(_Part):
-    """A login that stays while its password rotates: for clients that can't take a lease."""
-
-    username: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
-    rotation_period: Duration = Field(alias="rotationPeriod", ge=5)
-
-
-class ServiceSettings(_Part):
-    """One application: its name is also its schema and the stem of its roles."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
-    ttl: Duration
-    max_ttl: Duration = Field(alias="maxTtl")
-    static: StaticSettings | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ServiceSettings:
-        if self.ttl > self.max_ttl:
-            raise ValueError(f"ttl ({self.ttl} s) is longer than maxTtl ({self.max_ttl} s)")
-        return self
-
-
-class Settings(_Part):
+class Settings(Part):
     """Everything that a stack's configuration file may say."""
 
-    driver: Literal["local", "external"] = "local"
-    external: Annotated[External | None, BeforeValidator(_given)] = None
-    unseal: Literal["shamir", "transit"] = "shamir"
-    nodes: int = Field(default=3, ge=1, le=7)
-    base_port: int = Field(default=28200, alias="basePort", ge=1024, le=65485)
-    services: list[ServiceSettings] = Field(min_length=1)
-    drills_allowed: bool = Field(default=False, alias="allowed")
+    production: bool = Field(
+        default=False, description="stricter rules: drills only in a window, short leases"
+    )
+    driver: Literal["local", "external"] = Field(default="local", description="how servers run")
+    external: Annotated[External | None, BeforeValidator(_given)] = Field(
+        default=None, description="read by driver external alone"
+    )
+    unseal: Literal["shamir", "transit"] = Field(
+        default="shamir", description="by keys, or by a small transit Vault of the stack's own"
+    )
+    nodes: int = Field(default=3, ge=1, le=7, description="of Vault; odd")
+    base_port: int = Field(
+        default=28200, alias="basePort", ge=1024, le=65485, description="first of 50 ports"
+    )
+    services: list[ServiceSettings] = Field(min_length=1, description="the applications")
+    lease_limits: LeaseLimits = Field(
+        default_factory=LeaseLimits, alias="leaseLimits", description="no service goes over them"
+    )
+    rate_limit: RateLimit = Field(
+        default_factory=RateLimit, alias="rateLimit", description="of each client address"
+    )
+    auth: AuthSettings = Field(
+        default_factory=AuthSettings, description="auth methods beside AppRole"
+    )
+    engines: EngineSettings = Field(
+        default_factory=EngineSettings, description="secrets engines beside database and KV"
+    )
+    api_keys: list[ApiKeySettings] = Field(
+        default=[], alias="apiKeys", description="keys of third parties, with owner and date"
+    )
+    drills_allowed: bool = Field(
+        default=False, alias="allowed", description="whether drills may run on this stack"
+    )
+    drill_window: Annotated[DrillWindow | None, BeforeValidator(_given)] = Field(
+        default=None, alias="window", description="when they may; left out: at any time"
+    )
 
     @model_validator(mode="after")
     def _odd(self) -> Settings:
@@ -83,6 +82,53 @@ class Settings(_Part):
             raise ValueError("external: driver external needs to know the servers' addresses")
         if self.driver != "external" and self.external is not None:
             raise ValueError(f"external: driver {self.driver} does not read it; take it out")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_one_each(self) -> Settings:
+        logins = [f"{each.name}{end}" for each in self.services for end in ("_ro", "_rw")]
+        logins += [each.static.username for each in self.services if each.static]
+        for what, names in (
+            ("name", [each.name for each in self.services]),
+            ("name in Postgres", logins),
+        ):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"services: the {what} {twice[0]} is there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _leases_are_within_limits(self) -> Settings:
+        for each in self.services:
+            for key, value, limit in (
+                ("ttl", each.ttl, self.lease_limits.ttl),
+                ("maxTtl", each.max_ttl, self.lease_limits.max_ttl),
+            ):
+                if value > limit:
+                    raise ValueError(
+                        f"services: {key} of {each.name} ({value} s) is over leaseLimits.{key} "
+                        f"({limit} s)"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_named_is_there(self) -> Settings:
+        names = [each.name for each in self.services]
+        for each in self.services:
+            method = each.auth.method
+            if method != "approle" and getattr(self.auth, method) is None:
+                raise ValueError(
+                    f"services: {each.name} logs in by {method}, and auth.{method} is not there"
+                )
+        for key in self.api_keys:
+            if key.service not in names:
+                raise ValueError(f"apiKeys: {key.name}: there is no service {key.service}")
+        return self
+
+    @model_validator(mode="after")
+    def _production_is_drilled_in_a_window(self) -> Settings:
+        if self.production and self.drills_allowed and self.drill_window is None:
+            raise ValueError("drills:allowed on a production stack needs drills:window")
         return self
 
     @property
@@ -123,32 +169,30 @@ class ConfigError(pulumi.RunError):
     """A key or value of the stack's configuration is wrong; one line that names file and key."""
 
 
-_KEYS = {
-    "rotation-drills": {"driver", "external", "unseal", "nodes", "basePort", "services"},
-    "drills": {"allowed"},
-}
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the object under `config:` in `Pulumi.<stack>.yaml`."""
+    return config_keys.schema(Settings)
 
 
 def parse(stack: str, raw: dict[str, Any]) -> Settings:
     """Return the settings in `raw` (full key → value); raise `ConfigError` naming file and key."""
     file = f"Pulumi.{stack}.yaml"
+    full_names = {
+        config_keys.full_name(field.alias or name): field.alias or name
+        for name, field in Settings.model_fields.items()
+    }
     values: dict[str, Any] = {}
     for full, value in raw.items():
-        namespace, _, key = full.partition(":")
-        if namespace not in _KEYS:
+        if full.partition(":")[0] not in config_keys.NAMESPACES:
             continue  # another package's, such as pulumi:disable-default-providers
-        if key not in _KEYS[namespace]:
-            known = ", ".join(f"{namespace}:{name}" for name in sorted(_KEYS[namespace]))
-            raise ConfigError(f"{file}: {full}: there is no such key; known are {known}")
-        values[key] = value
+        if full not in full_names:
+            words = config_keys.no_such_key(full, list(full_names))
+            raise ConfigError(f"{file}: {full}: {words}")
+        values[full_names[full]] = value
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        namespace = "drills" if where == "allowed" else "rotation-drills"
-        place = f"{namespace}:{where}: " if where else ""
-        raise ConfigError(f"{file}: {place}{first['msg'].removeprefix('Value error, ')}") from None
+        raise ConfigError(f"{file}: {config_keys.complaint(Settings, error)}") from None
 
 
 def _decoded(value: str) -> Any:

@@ -13,7 +13,7 @@ from infra.cluster.vault import VaultCluster
 from infra.database_engine import DatabaseEngine
 from infra.password import Password
 from infra.postgres import Postgres
-from infra.settings import StaticSettings
+from infra.service_settings import StaticSettings
 
 
 def static_role_name(service: str) -> str:
