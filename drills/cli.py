@@ -115,6 +115,14 @@ def env(as_json: Json = False) -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
+@app.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON Schema of what `Pulumi.<stack>.yaml` may say under `config:`."""
+    from infra import settings  # noqa: PLC0415 - it imports Pulumi
+
+    print_json(settings.schema())
+
+
 # -- drills ----------------------------------------------------------------------
 
 
