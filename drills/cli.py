@@ -253,6 +253,39 @@ def recover(stack: Stack = "dev", as_json: Json = False) -> None:
 
 
 @app.command()
+def prove(
+    *,
+    only: Annotated[
+        str | None, typer.Option(help="One defect; `good`: only the good client.")
+    ] = None,
+    drill: Annotated[str | None, typer.Option(help="Only the cells of this drill.")] = None,
+    repeats: Annotated[int, typer.Option(help="Runs of the good client a drill.")] = 1,
+    defects: Annotated[
+        str | None, typer.Option(help="Package of the defects; this project's unless told.")
+    ] = None,
+    stack: Stack = "dev",
+    as_json: Json = False,
+) -> None:
+    """Run every known defect against the drills that ought to catch it, and the good client
+    against the same; exit 99 unless all came out as expected."""
+    from drills.prove import command, table  # noqa: PLC0415
+    from drills.prove.matrix import exit_status  # noqa: PLC0415
+    from drills.stack import load_platform  # noqa: PLC0415
+
+    root = find_root()
+    wanted = command.Wanted(only=only, drill=drill, repeats=repeats, package=defects)
+    plans, drills = command.planned(wanted)
+    folder, cells = command.prove(plans, drills, load_platform(stack, root), root / "runs", say=say)
+    if as_json:
+        print_json(table.as_json(cells, len(plans), {"folder": str(folder)}))
+    else:
+        for line in table.lines(cells, len(plans)):
+            print(line)
+        print(f"matrix: {folder / 'prove.md'}")
+    raise typer.Exit(exit_status(cells, len(plans)))
+
+
+@app.command()
 def stop(
     stack: Stack = "dev",
     hold_on: Annotated[
