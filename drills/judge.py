@@ -151,7 +151,9 @@ def figures(history: History) -> dict[str, int | float | None]:
         renewals = audit_times(history, "renew", window.start, window.end)
         made["renewals"] = len(renewals)
         made["peak_renewals_per_second"] = peak_per_second(renewals)
-        made["issues"] = len(audit_times(history, "issue", window.start, window.end))
+        issues = audit_times(history, "issue", window.start, window.end)
+        made["issues"] = len(issues)
+        made["peak_issues_per_second"] = peak_per_second(issues)
     leases = [count for _, count in live_leases(history)]
     if leases:
         made["leases_at_peak"] = max(leases)

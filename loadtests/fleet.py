@@ -2,9 +2,15 @@
 
     python -m loadtests.fleet --clients 1000 --policy lifetime-watcher --seconds 120
 
-All start at once; each logs in, takes a lease, renews it, and takes another when the policy or
-Vault says so. Prints one JSON object when the time is over, or after SIGTERM or SIGINT, and then
-ends its logins, which ends its leases. With `LOADTESTS_REQUEST_LOG` each request is logged there.
+All start at once, or within `--ramp`; each logs in, takes a lease, renews it, and takes another
+when the policy or Vault says so. Prints one JSON object when the time is over, or after SIGTERM or
+SIGINT, and then ends its logins, which ends its leases. With `LOADTESTS_REQUEST_LOG` each request
+is logged there.
+
+With `--control` it says `{"ready": true}` once every client holds a lease (`--idle`: at once, and
+none has started yet), and obeys lines on stdin: `{"do": "restart"}` ends every client as a crash
+would and starts all anew; the answer is `{"restarted": MONOTONIC_SECONDS}`. Two newcomers a second
+log in, take a lease and go: how long they wait is what the fleet does to others.
 Exit status: 0, or 2 with a line on stderr when the first login or lease is refused.
 """
 
@@ -19,139 +25,33 @@ import signal
 import statistics
 import sys
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from loadtests import requestlog
 from loadtests.errors import LoadtestError
+from loadtests.fleetclient import Book, Client, pass_by
 from loadtests.fleetvault import FleetVault
 from loadtests.logs import set_up
-from loadtests.policies import POLICIES, Policy
+from loadtests.policies import POLICIES, LeaseAware
 from loadtests.rates import peak
 from loadtests.secrets import redact
 from loadtests.target import Target
-from loadtests.vault import AuthRefused, Issued, LeaseGone, Token, VaultError, VaultUnavailable
+from loadtests.vault import Token, VaultError
 
 CONNECTIONS = 200
 """Requests under way at once. Vault on two cores serves some 600 a second: more would only queue
 there instead of here."""
 
 _GIVE_BACK_SECONDS = 30.0
-_Result = TypeVar("_Result")
-_Given = ParamSpec("_Given")
+_NEWCOMERS_EVERY_SECONDS = 0.5
 
 
 class FleetError(LoadtestError):
     """Raised when the fleet can't start: Vault refuses or can't be reached. The line says why."""
-
-
-@dataclass
-class Counts:
-    """What the fleet did. Times are `time.monotonic()` at which a request was begun; failed
-    requests count, they are load as well. `unfinished`: under way when the time was over."""
-
-    renewals: list[float] = field(default_factory=list)
-    issues: list[float] = field(default_factory=list)
-    logins: list[float] = field(default_factory=list)
-    issue_delays: list[float] = field(default_factory=list)
-    failures: Counter[str] = field(default_factory=Counter)
-    unfinished: Counter[str] = field(default_factory=Counter)
-    lost_leases: int = 0
-    rotations: int = 0
-    holding: int = 0
-    all_held_at: float | None = None
-
-
-class Client:
-    """One application: a login and a lease, kept alive under a policy until it is cancelled."""
-
-    def __init__(self, vault: FleetVault, policy: Policy, fleet: Fleet) -> None:
-        self._vault, self._policy, self._fleet = vault, policy, fleet
-        self.token: Token | None = None
-
-    async def live(self) -> None:
-        """Take a lease and keep it, for ever. A lease is lost when it ends before the client has
-        its successor."""
-        counts = self._fleet.counts
-        lease = await self._take()
-        counts.holding += 1
-        if counts.holding == self._fleet.clients:
-            counts.all_held_at = time.monotonic()
-        while True:
-            expires_at = await self._keep(lease)
-            lease = await self._take()
-            counts.rotations += 1
-            counts.lost_leases += time.monotonic() > expires_at
-
-    async def _take(self) -> Issued:
-        """Issue, logging in where need be, until it works."""
-        wanted_at, attempt = time.monotonic(), 0
-        while True:
-            try:
-                if self.token is None or self._short(self.token):
-                    self.token = await self._fleet.did("login", self._vault.login)
-                issued = await self._fleet.did("issue", self._vault.issue, self.token)
-            except VaultError as error:
-                attempt += 1
-                if isinstance(error, AuthRefused):
-                    self.token = None
-                await asyncio.sleep(self._pause(attempt, error))
-            else:
-                self._fleet.counts.issue_delays.append(time.monotonic() - wanted_at)
-                self._fleet.ttl = issued.lease_seconds
-                return issued
-
-    def _short(self, token: Token) -> bool:
-        """A lease ends with its login: one with less than a tenth left would make a short lease."""
-        return token.expires_at - time.monotonic() < max(1.0, token.ttl_seconds * 0.1)
-
-    def _pause(self, attempt: int, error: VaultError) -> float:
-        after = error.retry_after if isinstance(error, VaultUnavailable) else None
-        return (after or 0.0) + self._policy.retry(attempt)
-
-    async def _keep(self, lease: Issued) -> float:
-        """Renew until another lease is needed; return when this one ends, or ended."""
-        asked, attempt = lease.lease_seconds, 0
-        expires_at = lease.asked_at + asked
-        due = lease.asked_at + self._policy.first(asked)
-        while lease.renewable:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if time.monotonic() >= expires_at:
-                return expires_at
-            assert self.token is not None  # noqa: S101 - it made the lease
-            try:
-                token = self.token = await self._stretched(self.token, asked)
-                at, granted = await self._fleet.did(
-                    "renew", self._vault.renew, token, lease.lease_id, asked
-                )
-            except LeaseGone:
-                return time.monotonic()  # revoked: whatever Vault said when it granted it
-            except AuthRefused:
-                self.token = None  # and the leases went with it
-                return time.monotonic()
-            except VaultError as error:
-                attempt += 1
-                due = min(time.monotonic() + self._pause(attempt, error), expires_at)
-                continue
-            attempt = 0
-            expires_at = min(at + granted, token.expires_at)
-            if self._policy.rotates(asked, granted):
-                return expires_at
-            due = at + self._policy.next(granted)
-        await asyncio.sleep(max(0.0, expires_at - 0.1 * asked - time.monotonic()))
-        return expires_at
-
-    async def _stretched(self, token: Token, seconds: float) -> Token:
-        """Renew the login where it would end before the lease does."""
-        if token.renewable and token.expires_at - time.monotonic() < 2 * seconds:
-            with suppress(VaultUnavailable):  # the renewal of the lease meets that too
-                return await self._vault.renew_token(token)
-        return token
 
 
 class Fleet:
@@ -164,67 +64,96 @@ class Fleet:
         clients: int,
         policy: str,
         connections: int = CONNECTIONS,
+        ramp: float = 0.0,
         log: requestlog.RequestLog | None = None,
     ) -> None:
-        self.clients, self.policy = clients, policy
-        self.counts = Counts()
-        self.ttl = 0.0
-        self._log = log
+        self.clients, self.policy, self.ramp = clients, policy, ramp
+        self.book = Book(clients, log)
+        self.counts = self.book.counts
         self._vault = FleetVault(target, connections=min(connections, clients))
-        random = SystemRandom()
-        self._all = [Client(self._vault, POLICIES[policy](random), self) for _ in range(clients)]
+        self._random = SystemRandom()
+        self._all: list[Client] = []
+        self._living: list[asyncio.Task[None]] = []
+        self._passing: set[asyncio.Task[None]] = set()
+        self._left_behind: list[Token] = []
 
-    async def run(self, seconds: float, stop: asyncio.Event) -> dict[str, Any]:
+    async def run(
+        self,
+        seconds: float | None,
+        stop: asyncio.Event,
+        *,
+        idle: bool = False,
+        newcomers: bool = False,
+        ready: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         """Let them live for `seconds` s, or until `stop`; return the counts as they are printed.
 
-        Raises `FleetError` when the very first lease is refused; nothing is left behind then.
+        `ready` is called once every client holds its first lease; of an `idle` fleet, before any
+        has started. Raises `FleetError` when the very first lease is refused; nothing is left
+        behind then.
         """
+        helpers: list[asyncio.Task[None]] = []
         try:
             await self._try_one()
             started = time.monotonic()
-            living = [asyncio.create_task(one.live()) for one in self._all]
+            if not idle:
+                self._begin(self.ramp)
+            helpers.append(asyncio.create_task(self._tell(ready, at_once=idle)))
+            if newcomers:
+                helpers.append(asyncio.create_task(self._invite()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await stop.wait()
             ended = time.monotonic()
-            for one in living:
-                one.cancel()
-            for outcome in await asyncio.gather(*living, return_exceptions=True):
-                if isinstance(outcome, Exception):
-                    raise outcome  # a client never ends by itself: a defect of this program
+            await self._end(helpers)
+            await self._end(self._living)
             return self._report(started, ended - started)
         finally:
-            await self._give_back()
+            await self._give_back(helpers)
 
-    async def did(
-        self,
-        op: str,
-        call: Callable[_Given, Awaitable[_Result]],
-        *given: _Given.args,
-        **named: _Given.kwargs,
-    ) -> _Result:
-        """Do one request and count it, whatever comes of it."""
-        start, problem = time.monotonic(), None
-        getattr(self.counts, f"{op}s" if op != "renew" else "renewals").append(start)
-        try:
-            return await call(*given, **named)
-        except VaultError as error:
-            problem = error
-            self.counts.failures[f"{op}: {type(error).__name__}"] += 1
-            raise
-        except asyncio.CancelledError:
-            self.counts.unfinished[op] += 1
-            raise
-        finally:
-            if self._log is not None:
-                self._log.record(
-                    start=start,
-                    seconds=time.monotonic() - start,
-                    op=op,
-                    ok=problem is None,
-                    error=type(problem).__name__ if problem else None,
-                    status=problem.status if problem else None,
-                )
+    async def restart(self) -> float:
+        """End every client as a crash would (nothing is given back), and start all at once.
+
+        Returns when the last one had ended.
+        """
+        await self._end(self._living)
+        self._left_behind += [client.token for client in self._all if client.token is not None]
+        self.book.counts.holding = 0
+        self.book.all_held.clear()
+        at = time.monotonic()
+        self._begin(0.0)
+        return at
+
+    def _begin(self, ramp: float) -> None:
+        policy = POLICIES[self.policy]
+        self._all = [
+            Client(self._vault, policy(self._random), self.book) for _ in range(self.clients)
+        ]
+        self._living = [
+            asyncio.create_task(client.live(number * ramp / self.clients))
+            for number, client in enumerate(self._all)
+        ]
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome  # none ends by itself: a defect of this program
+
+    async def _tell(self, ready: Callable[[], None], *, at_once: bool) -> None:
+        if not at_once:
+            await self.book.all_held.wait()
+        ready()
+        await asyncio.Event().wait()
+
+    async def _invite(self) -> None:
+        while True:
+            policy = LeaseAware(self._random)
+            passing = asyncio.create_task(pass_by(self._vault, policy, self.book))
+            self._passing.add(passing)
+            passing.add_done_callback(self._passing.discard)
+            await asyncio.sleep(_NEWCOMERS_EVERY_SECONDS)
 
     async def _try_one(self) -> None:
         """A thousand clients that are all refused would say nothing that one can't say."""
@@ -237,27 +166,30 @@ class Fleet:
         except VaultError as error:
             raise FleetError(str(error)) from None
 
-    async def _give_back(self) -> None:
-        async def end(client: Client) -> None:
-            if client.token is not None:
-                with suppress(VaultError):
-                    await self._vault.revoke_token(client.token)
+    async def _give_back(self, helpers: list[asyncio.Task[None]]) -> None:
+        async def end(token: Token) -> None:
+            with suppress(VaultError):
+                await self._vault.revoke_token(token)
 
+        for task in (*helpers, *self._living, *self._passing):
+            task.cancel()
+        tokens = [client.token for client in self._all if client.token is not None]
         with suppress(TimeoutError):  # without Vault they end by themselves
             async with asyncio.timeout(_GIVE_BACK_SECONDS):
-                await asyncio.gather(*(end(one) for one in self._all))
+                await asyncio.gather(*self._passing, return_exceptions=True)
+                await asyncio.gather(*(end(one) for one in (*tokens, *self._left_behind)))
         await self._vault.close()
 
     def _report(self, started: float, seconds: float) -> dict[str, Any]:
-        counts = self.counts
-        even = self.clients / self.ttl if self.ttl else 0.0
+        counts, ttl = self.counts, self.book.ttl
+        even = self.clients / ttl if ttl else 0.0
         busiest = peak(counts.renewals)
         delays = sorted(counts.issue_delays)
         return {
             "policy": self.policy,
             "clients": self.clients,
             "seconds": round(seconds, 3),
-            "ttl_seconds": self.ttl,
+            "ttl_seconds": ttl,
             "logins": len(counts.logins),
             "issues": len(counts.issues),
             "renewals": len(counts.renewals),
@@ -291,12 +223,49 @@ async def _main(options: argparse.Namespace, target: Target) -> dict[str, Any]:
             clients=options.clients,
             policy=options.policy,
             connections=options.connections,
+            ramp=options.ramp,
             log=log,
         )
-        return await fleet.run(options.seconds, stop)
+        if not options.control:
+            return await fleet.run(options.seconds, stop)
+        obeying = asyncio.create_task(_obey(fleet, stop))
+        try:
+            return await fleet.run(
+                None, stop, idle=options.idle, newcomers=True, ready=lambda: _say({"ready": True})
+            )
+        finally:
+            obeying.cancel()
     finally:
         if log is not None:
             log.close()
+
+
+async def _obey(fleet: Fleet, stop: asyncio.Event) -> None:
+    """Do what stdin says; its end is the end of the fleet."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    try:
+        while line := await reader.readline():
+            if json.loads(line).get("do") == "restart":
+                _say({"restarted": await fleet.restart()})
+    except (ValueError, AttributeError) as error:
+        sys.stderr.write(f"loadtests.fleet: stdin: {error}: a line of JSON is wanted\n")
+    finally:
+        stop.set()
+
+
+def _say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def _zero_or_more(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: it must be 0 or more")
+    return value
 
 
 def _above_zero(text: str) -> float:
@@ -323,7 +292,15 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--connections", type=_one_or_more, default=CONNECTIONS, help="requests under way at once"
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--ramp", type=_zero_or_more, default=0.0, help="seconds within which they start"
+    )
+    parser.add_argument("--control", action="store_true", help="obey stdin, until it ends")
+    parser.add_argument("--idle", action="store_true", help="with --control: start none as yet")
+    options = parser.parse_args(arguments)
+    if options.idle and not options.control:
+        parser.error("--idle needs --control: nothing else could start the clients")
+    return options
 
 
 def _raise_file_limit(files: int) -> None:

@@ -2,8 +2,8 @@
 
 Figure: peak / max(even spread, 1/s), without a unit, where
   peak         = most renewals in any window of one second from the baseline to the end,
-  even spread  = leases / ttl renewals a second (leases: most live leases in that time;
-                 ttl: the role's default ttl in seconds).
+  even spread  = leases / ttl renewals a second (leases: the clients of a fleet, else the most
+                 live leases in that time; ttl: the role's default ttl in seconds).
 The floor of one a second is there because renewals are whole: 4 leases of 60 s spread evenly make
 0.07/s, and the first renewal would already be a "peak" of 15. With the floor, `at_most: 2` lets
 two of few clients renew in the same second, and not four.
@@ -20,6 +20,7 @@ from typing import Literal
 from drills.bounds.base import Bound, BoundParams, Figure, Finding, counted, judged, seen, unknown
 from drills.bounds.evidence import audit_times, live_leases, peak_per_second
 from drills.bounds.history import History
+from drills.bounds.holders import fleet_size
 
 
 class Params(BoundParams):
@@ -38,6 +39,9 @@ def check(history: History, params: Params) -> Finding:
     if not times:
         return unknown("all", params.at_most, "no renewal was seen: the run is shorter than that")
     inside = [n for t, n in live_leases(history) if baseline.start <= t < every.end]
+    # What clients that crashed left behind is not renewed, and must not forgive a higher peak.
+    size = fleet_size(history)
+    inside = [size] if size else inside
     ttl = history.info.platform.default_ttl_seconds
     if not inside or ttl <= 0:
         return unknown("all", params.at_most, "the number of leases or their ttl is not known")

@@ -71,7 +71,7 @@ def requests(*, broken: bool = False, rate: int = 20, seed: int = 1) -> list[dic
             {
                 "t": ANCHOR + t,
                 "s": took,
-                "op": "GET /orders",
+                "op": "GET /orders" if index % 20 else "newcomer",
                 "ok": ok,
                 "error": None if ok else "InvalidPassword",
                 "status": 200 if ok else 500,
