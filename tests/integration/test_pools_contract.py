@@ -112,7 +112,7 @@ def test_no_secret_is_logged_or_raised(
         handled.append(value)
         note(kind, value)
 
-    monkeypatch.setattr("loadtests.vault.handled", spy)
+    monkeypatch.setattr("loadtests.vaultcalls.handled", spy)
     written = io.StringIO()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(written))
     caplog.set_level(logging.DEBUG)

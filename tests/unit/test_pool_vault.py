@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -145,6 +145,39 @@ def test_a_rate_limit_is_not_driven_around(nodes: list[Scripted]) -> None:
         _make(_client(nodes), "issue")
     assert caught.value.retry_after == 7
     assert nodes[1].asked == []
+
+
+def test_after_retry_after_nothing_is_sent_before_its_time(nodes: list[Scripted]) -> None:
+    """What Vault says of one request holds for all: logins, leases, renewals, revocations."""
+    nodes[0].status, nodes[0].headers = 429, {"Retry-After": "600"}
+    client = _client(nodes)
+    with pytest.raises(VaultUnavailable):
+        client.renew(TOKEN, LEASE, 60)
+    calls: list[Callable[[], object]] = [
+        client.login,
+        lambda: client.issue(TOKEN),
+        lambda: client.renew(TOKEN, LEASE, 60),
+        lambda: client.renew_token(TOKEN),
+        lambda: client.revoke(TOKEN, LEASE),
+        lambda: client.revoke_token(TOKEN),
+    ]
+    for call in calls:
+        with pytest.raises(VaultUnavailable, match="not sent") as caught:
+            call()
+        assert caught.value.retry_after == pytest.approx(600, abs=300)
+    assert len(nodes[0].asked) == 1
+    assert nodes[1].asked == []
+
+
+def test_retry_after_ends(nodes: list[Scripted]) -> None:
+    """Once its time is over requests are sent again."""
+    nodes[0].status, nodes[0].headers = 429, {"Retry-After": "0.05"}
+    client = _client(nodes)
+    with pytest.raises(VaultUnavailable):
+        client.issue(TOKEN)
+    nodes[0].status, nodes[0].body = 200, {"lease_duration": 60}
+    threading.Event().wait(0.1)
+    assert client.renew(TOKEN, LEASE, 60)[1] == 60
 
 
 def test_an_issue_that_may_have_been_carried_out_is_not_repeated_at_once(
