@@ -80,8 +80,8 @@ class _Source:
         if self.vault is not None:
             self.vault.close()
 
-    def read(self, *, having: bytes = b"") -> Iterable[entries.Entry]:
-        return entries.read(self.files, self.counts, having=having)
+    def read(self, *having: bytes, answers_only: bool = False) -> Iterable[entries.Entry]:
+        return entries.read(self.files, self.counts, having=having, answers_only=answers_only)
 
     def as_json(self, rows: list[dict[str, Any]], left_out: int) -> dict[str, Any]:
         counts = self.counts
@@ -133,7 +133,7 @@ def _answer(
     source: _Source,
     wanted: Callable[[entries.Entry], bool],
     *,
-    having: bytes,
+    having: list[bytes],
     since: str | None,
     until: str | None,
     each: bool,
@@ -141,7 +141,7 @@ def _answer(
     as_json: bool,
 ) -> None:
     low, high = _time("--since", since), _time("--until", until)
-    rows = who.find(source.read(having=having), wanted, source.names, since=low, until=high)
+    rows = who.find(source.read(*filter(None, having)), wanted, source.names, since=low, until=high)
     rows = rows[::-1] if each else who.grouped(rows)
     shown, left_out = rows[:limit], max(0, len(rows) - limit)
     if as_json:
@@ -179,7 +179,7 @@ def who_(
         return operation in {None, entry.operation} and fits(entry.path)
 
     with _Source(log, stack, needs_stack=False) as source:
-        having = entries.fragment(fits.pattern)
+        having = [entries.fragment(fits.pattern)]
         _answer(
             source,
             wanted,
@@ -210,7 +210,7 @@ def reads(
         _answer(
             source,
             lambda entry: service in {entry.service, names.of(entry)},
-            having=b"",
+            having=[entries.fragment(service), *names.ids(service)],
             since=since,
             until=until,
             each=each,
@@ -248,7 +248,7 @@ def drift(
             raise SetupError(
                 f"--policy {unknown[0]}: there is no such policy, or it grants nothing"
             )
-        used = drifting.last_uses(source.read(), rules)
+        used = drifting.last_uses(source.read(answers_only=True), rules)
         shown = [rule for rule in rules if not wanted or rule.policy in wanted]
         rows = drifting.unused(shown, used, since=low)
         left_out = max(0, len(rows) - limit)
@@ -297,7 +297,7 @@ def leases_(
             for service in source.platform.services
             for role in (service.role, service.read_only_role)
         ]
-        owned = leases.owners(source.read(having=b'"lease_id"'), source.names)
+        owned = leases.owners(source.read(b'"lease_id"', answers_only=True), source.names)
         rows, uncounted = leases.live(source.vault, prefix or own, owned)
         left_out = max(0, len(rows) - limit) + uncounted
         rows = rows[:limit]

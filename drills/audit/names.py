@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import quote
 
 from drills.errors import VaultRefused, VaultUnreachable
 from drills.vault import Vault
@@ -37,17 +38,27 @@ class Names:
             self._known[entry.entity_id] = self._ask(entry.entity_id)
         return self._known[entry.entity_id] or entry.service
 
+    def ids(self, name: str) -> list[bytes]:
+        """Return the id of the entity that is called so, if there is one, as it is in the log."""
+        found = str(self._identity(f"name/{quote(name, safe='')}").get("id") or "")
+        return [found.encode()] if found else []
+
     def _ask(self, entity_id: str) -> str | None:
-        if self._vault is None or self.trouble or len(self._known) >= _MOST:
+        if len(self._known) >= _MOST:
             return None
+        name = str(self._identity(f"id/{entity_id}").get("name") or "")
+        return None if not name or _MADE_UP.fullmatch(name) else name
+
+    def _identity(self, which: str) -> dict[str, Any]:
+        if self._vault is None or self.trouble:
+            return {}
         try:
-            told = self._vault.call("GET", f"identity/entity/id/{entity_id}", seconds=3)
+            told = self._vault.call("GET", f"identity/entity/{which}", seconds=3)
         except VaultUnreachable as error:
             self.trouble = " ".join(str(error).split())
-            return None
+            return {}
         except VaultRefused as error:
             if error.status != 404:  # an identity that is gone has no name any more
                 self.trouble = " ".join(str(error).split())
-            return None
-        name = str((told.get("data") or {}).get("name") or "")
-        return None if not name or _MADE_UP.fullmatch(name) else name
+            return {}
+        return told.get("data") or {}
