@@ -40,8 +40,9 @@ def planned(wanted: Wanted) -> tuple[list[matrix.Plan], list[Drill]]:
     good_only = wanted.only == GOOD_ONLY
     chosen = defects.choose(known, None if good_only else wanted.only)
     drills = catalog()
-    plans = matrix.plan(chosen, drills, drill=wanted.drill, repeats=wanted.repeats)
-    return [each for each in plans if not (good_only and each.bounds)], drills
+    control = defects.control(wanted.package or defects.PACKAGE)
+    plans = matrix.plan(chosen, drills, drill=wanted.drill, repeats=wanted.repeats, control=control)
+    return [each for each in plans if not good_only or each.defect == matrix.GOOD], drills
 
 
 def prove(

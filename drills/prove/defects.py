@@ -76,6 +76,17 @@ def about(docstring: str | None) -> str:
     return text.partition(". ")[0].rstrip(".")
 
 
+def control(package: str = PACKAGE) -> str | None:
+    """Return the pool that the package's bad clients are but for their defects: `CONTROL` of its
+    module `control`. None where it has none."""
+    try:
+        module = importlib.import_module(f"{package}.control")
+    except ModuleNotFoundError:
+        return None
+    pool = getattr(module, "CONTROL", None)
+    return pool if isinstance(pool, str) else None
+
+
 def choose(defects: list[Named], name: str | None) -> list[Named]:
     """Return the one called `name`, all without one. Raises `SetupError`."""
     chosen = [each for each in defects if name in {None, each.name}]

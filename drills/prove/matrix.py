@@ -18,6 +18,7 @@ Outcome = Literal["caught", "passed", "missed", "other-bound", "false-alarm", "u
 #: Those that are as they should be.
 EXPECTED: frozenset[Outcome] = frozenset({"caught", "passed"})
 GOOD = "none (the good client)"
+CONTROL = "none (the control)"
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ def plan(
     drill: str | None = None,
     repeats: int = 1,
     good: bool = True,
+    control: str | None = None,
 ) -> list[Plan]:
-    """Return the cells: each drill first `repeats` times with the good client, then its defects.
+    """Return the cells: each drill first `repeats` times with the good client, then once with the
+    pool `control`, then its defects.
 
     A drill that is not there makes its cells ones that can't be had. Raises `SetupError` for a
     `drill` that none of the defects is meant for.
@@ -90,6 +93,9 @@ def plan(
     for name in [drill] if drill else wanted:
         if good and name in known:
             plans += [Plan(GOOD, "nothing is wrong", name, (), GOOD_POOL)] * repeats
+        if good and name in known and control is not None:
+            about = "the bad clients without their defects"
+            plans.append(Plan(CONTROL, about, name, (), control))
         for each in defects:
             bounds = each.defect.caught_by.get(name)
             if bounds is None:

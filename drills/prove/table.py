@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from drills.prove.matrix import EXPECTED, GOOD, Cell, exit_status
+from drills.prove.matrix import EXPECTED, Cell, exit_status
 from drills.record import write_atomically
 
 _WORD = {
@@ -41,7 +41,7 @@ def write(folder: Path, cells: Sequence[Cell], planned: int, about: dict[str, An
 
 
 def markdown(cells: Sequence[Cell], planned: int, about: dict[str, Any]) -> str:
-    """Return the matrix as Markdown: a row a defect and drill, then the good client's runs."""
+    """Return the matrix as Markdown: a row a defect and drill, then the good clients' runs."""
     lines = [
         f"# The matrix of {about.get('started', '')}",
         "",
@@ -52,7 +52,7 @@ def markdown(cells: Sequence[Cell], planned: int, about: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for cell in cells:
-        if cell.plan.defect == GOOD:
+        if not cell.plan.bounds:
             continue
         wanted = " or ".join(f"`{bound}`" for bound in cell.plan.bounds)
         broke = ", ".join(f"`{bound}`" for bound in cell.broke) or "none"
@@ -61,29 +61,33 @@ def markdown(cells: Sequence[Cell], planned: int, about: dict[str, Any]) -> str:
             f"| `{cell.plan.defect}` | `{cell.plan.drill}` | fail in {wanted} "
             f"| {cell.verdict or 'none'} | {broke} | {_WORD[cell.outcome]}{why} |"
         )
-    lines += ["", "| good client in | runs | passed | otherwise |", "| --- | --- | --- | --- |"]
-    good = [cell for cell in cells if cell.plan.defect == GOOD]
-    for drill in dict.fromkeys(cell.plan.drill for cell in good):
-        runs = [cell for cell in good if cell.plan.drill == drill]
+    lines += [
+        "",
+        "| good client | drill | runs | passed | otherwise |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    good = [cell for cell in cells if not cell.plan.bounds]
+    for drill, pool in dict.fromkeys((cell.plan.drill, cell.plan.pool) for cell in good):
+        runs = [cell for cell in good if (cell.plan.drill, cell.plan.pool) == (drill, pool)]
         passed = sum(cell.outcome == "passed" for cell in runs)
         rest = "; ".join(
             f"{_WORD[cell.outcome]} ({_plain(cell.reason)})"
             for cell in runs
             if cell.outcome != "passed"
         )
-        lines.append(f"| `{drill}` | {len(runs)} | {passed} | {rest or 'none'} |")
+        lines.append(f"| `{pool}` | `{drill}` | {len(runs)} | {passed} | {rest or 'none'} |")
     return "\n".join(lines) + "\n"
 
 
 def summary(cells: Sequence[Cell], planned: int) -> str:
     """Return one line: how many defects were caught, and how the good client did."""
-    bad = [cell for cell in cells if cell.plan.defect != GOOD]
-    good = [cell for cell in cells if cell.plan.defect == GOOD]
+    bad = [cell for cell in cells if cell.plan.bounds]
+    good = [cell for cell in cells if not cell.plan.bounds]
     caught = sum(cell.outcome == "caught" for cell in bad)
     passed = sum(cell.outcome == "passed" for cell in good)
     line = (
         f"{caught} of {len(bad)} bad cells caught, "
-        f"{passed} of {len(good)} runs of the good client passed"
+        f"{passed} of {len(good)} runs of good clients passed"
     )
     missing = planned - len(cells)
     return line + (f"; {missing} cells were not run." if missing else ".")

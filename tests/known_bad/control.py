@@ -163,3 +163,6 @@ class ControlPool(ConnectionPool[Session]):
                 self._old.remove((due, issued))
                 with self._busy:
                     self.give_back(issued)
+
+
+CONTROL = f"{__name__}:ControlPool"

@@ -197,9 +197,17 @@ def test_written_after_every_cell(tmp_path: Path) -> None:
     assert told["cells"][0]["broke"] == ["failed_ratio"]
     assert [cell["as_expected"] for cell in told["cells"]] == [True, False, True]
     text = (tmp_path / "prove.md").read_text()
-    assert "1 of 2 bad cells caught, 1 of 1 runs of the good client passed; 1 cells" in text
+    assert "1 of 2 bad cells caught, 1 of 1 runs of good clients passed; 1 cells" in text
     assert "| `a-defect` | `forced-expiry` | fail in `failed_ratio` | fail" in text
     assert "**missed**" in text
+
+
+def test_control_is_run_once_a_drill() -> None:
+    """What the bad clients are without their defects has to pass as well, once in each drill."""
+    plans = matrix.plan(defects.load(), DRILLS, repeats=5, control=defects.control())
+    controls = [each.drill for each in plans if each.defect == matrix.CONTROL]
+    assert sorted(controls) == sorted(set(controls))
+    assert len(controls) == len({each.drill for each in plans if each.defect == matrix.GOOD})
 
 
 def test_about_is_the_first_sentence() -> None:
