@@ -147,11 +147,16 @@ def run(
     every: Annotated[bool, typer.Option("--all", help="Every drill of the catalog.")] = False,
     tag: Annotated[str | None, typer.Option(help="Every drill with this tag.")] = None,
     pool: Annotated[str, typer.Option(help="The client's pool.")] = "lease-aware",
+    target: Annotated[
+        str | None, typer.Option(help="URL of a service that takes the place of the load.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="The renewal policy of a fleet.")] = None,
     stack: Stack = "dev",
     as_json: Json = False,
 ) -> None:
     """Run one drill (or several in turn) under load, judge, end with the (worst) exit status."""
     from drills import series  # noqa: PLC0415 - `drill list` needs none of it
+    from drills.loads.instead import with_policy, with_target  # noqa: PLC0415
     from drills.runner import Run  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
 
@@ -163,6 +168,8 @@ def run(
     platform = load_platform(stack, root)
 
     def execute(drill: Drill) -> tuple[Verdict, Path]:
+        drill = with_target(drill, target) if target is not None else drill
+        drill = with_policy(drill, policy) if policy is not None else drill
         return Run(drill, platform, pool=pool, runs_dir=root / "runs", say=say).execute()
 
     if name:

@@ -203,8 +203,15 @@ class Run:
             self._folder.event("probe-failed", probe=probe, error=error)
 
         offset = self._anchor["monotonic"] - self._anchor["unix"]
+        load = self._drill.load
         probes: list[Probe] = open_probes(
-            self._platform, self._scene.vault, lambda unix: unix + offset, observe, failed
+            self._platform,
+            self._scene.vault,
+            lambda unix: unix + offset,
+            observe,
+            failed,
+            # whoever ran before took its leases then
+            past_seconds=load.service_of(self._platform).max_ttl_seconds if load.foreign else 0.0,
         )
         try:
             for probe in probes:

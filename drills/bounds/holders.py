@@ -39,15 +39,15 @@ class Holder:
         if begun is not None:
             yield begun, until if self.left is None else max(begun, min(until, self.left))
 
-    def lost(self, ttl: float, end: float) -> int:
-        """How often a lease of its ended before it had the next one; at `end` all is over."""
+    def lost(self, ttl: float, start: float, end: float) -> int:
+        """How often in [start, end) a lease of its ended before it had the next one."""
         # Vault renews no lease that has ended: a late answer to a renewal is not a lost one.
         gaps = sum(
-            op == "issue" and later - earlier > ttl
+            op == "issue" and later - earlier > ttl and earlier + ttl >= start
             for (earlier, _), (later, op) in pairwise(self.served)
         )
-        stop = end if self.left is None else self.left
-        return gaps + (stop - self.served[-1][0] > ttl)
+        last, stop = self.served[-1][0], end if self.left is None else self.left
+        return gaps + (stop - last > ttl and last + ttl >= start)
 
 
 def restarts(history: History) -> list[float]:

@@ -21,9 +21,11 @@ def check(history: History, params: AtMost) -> Finding:
     found = holders(history)
     if every is None or ttl <= 0 or not found:
         return unknown("all", params.at_most, "no client took a lease, or its ttl is not known")
-    losses = [one.lost(ttl, every.end) for one in found.values()]
+    losses = [one.lost(ttl, every.start, every.end) for one in found.values()]
     lost, losers = sum(losses), sum(each > 0 for each in losses)
-    stayed = sum(not one.passing for one in found.values())
+    stayed = sum(
+        not one.passing and one.served[-1][0] + ttl >= every.start for one in found.values()
+    )
     detail = (
         f"{counted(lost, 'lease')} of {ttl:g} s ended unrenewed, of {counted(losers, 'client')} of "
         f"{stayed}"

@@ -24,8 +24,12 @@ def open_probes(
     to_monotonic: Callable[[float], float],
     observe: Callable[..., Any],
     failed: Callable[[str, str], Any],
+    *,
+    past_seconds: float = 0.0,
 ) -> list[Probe]:
-    """Return all probes, not started. `observe` takes a sample, `failed` a dead probe's error."""
+    """Return all probes, not started. `observe` takes a sample, `failed` a dead probe's error.
+
+    `past_seconds`: how much of what was audited before is taken as well."""
     return [
         *(NodeHealth(vault, node, observe, failed) for node in vault.nodes),
         Raft(vault, observe, failed),
@@ -33,7 +37,11 @@ def open_probes(
         PostgresRoles(platform, vault, observe, failed),
         PostgresSessions(platform, observe, failed),
         # elsewhere (driver external), what rests on the log is missing, and so inconclusive
-        *([Audit(platform, to_monotonic, observe, failed)] if platform.vault.audit_logs else []),
+        *(
+            [Audit(platform, to_monotonic, observe, failed, past_seconds=past_seconds)]
+            if platform.vault.audit_logs
+            else []
+        ),
         *(Capabilities(platform, each, vault, observe, failed) for each in platform.services),
         *(
             Effects(platform, each, vault, observe, failed)
