@@ -107,9 +107,12 @@ class Client:
         self._book.holds()
         while True:
             expires_at = await self._keep(lease)
-            lease = await self._take()
+            old, lease = lease, await self._take()
             counts.rotations += 1
             counts.lost_leases += time.monotonic() > expires_at
+            if self._policy.gives_back and self.token is not None:
+                with suppress(VaultError):  # it ends by itself
+                    await self._vault.revoke(self.token, old.lease_id)
 
     async def _take(self) -> Issued:
         """Issue, logging in where need be, until it works."""

@@ -26,6 +26,8 @@ class Policy(ABC):
     """The schedule of one client; it may keep what it drew from one cycle to the next."""
 
     name: ClassVar[str]
+    gives_back: ClassVar[bool] = False
+    """Whether it revokes its old lease once it has the next; most leave it to its end."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -58,6 +60,7 @@ class LeaseAware(Policy):
     renewing for ever. Source: `loadtests/pools/renewal.py`, which is what runs here."""
 
     name = "lease-aware"
+    gives_back = True
 
     def first(self, seconds: float) -> float:
         """Draw from 0 to 0.7 D, so that a synchronised start is spread from its first second."""

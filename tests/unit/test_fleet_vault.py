@@ -88,11 +88,15 @@ def target(address: str, **changes: Any) -> Target:
 
 
 def live(
-    answer: Callable[[str, int], Answer], *, seconds: float = 1.5, clients: int = 1
+    answer: Callable[[str, int], Answer],
+    *,
+    seconds: float = 1.5,
+    clients: int = 1,
+    policy: str = "lease-aware",
 ) -> tuple[dict[str, Any], Counter[str]]:
-    """Let a lease-aware fleet live against `answer`; return its counts and the server's."""
+    """Let a fleet live against `answer`; return its counts and the server's."""
     with vault(answer) as (address, seen):
-        fleet = Fleet(target(address), clients=clients, policy="lease-aware")
+        fleet = Fleet(target(address), clients=clients, policy=policy)
 
         async def run() -> dict[str, Any]:
             return await fleet.run(seconds, asyncio.Event())
@@ -114,6 +118,23 @@ def test_the_counts_are_those_of_the_server() -> None:
     assert counts["issues"] == seen["issue"] - 1 == 5
     assert counts["renewals"] == seen["renew"] >= 5
     assert seen["revoke"] == 6  # each login is ended
+
+
+@pytest.mark.parametrize(("policy", "gives_back"), [("lease-aware", True), ("vso", False)])
+def test_a_rotation_gives_the_old_lease_back_where_the_real_client_does(
+    policy: str, gives_back: bool
+) -> None:
+    """The reference pool revokes what it has replaced; the others leave it to its end."""
+
+    def short(operation: str, number: int) -> Answer:
+        if operation == "login":
+            return 200, LOGIN
+        # the second lease is issued for good: one rotation
+        return 200, lease(600 if operation == "issue" and number > 2 else 1 / number)
+
+    counts, seen = live(short, seconds=4, policy=policy)
+    assert counts["rotations"] == 1
+    assert seen["revoke"] == 2 + gives_back  # two logins are ended
 
 
 def test_a_lease_that_is_gone_is_lost_and_replaced() -> None:
