@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import pulumi
-import pulumi_vault as vault
 
 from infra import outputs, settings
+from infra.auth_methods import AuthMethods
+from infra.cluster.docker_proxy import DockerFaultProxy
 from infra.cluster.vault import VaultCluster, VaultClusterArgs
 from infra.database_engine import DatabaseEngine, DatabaseEngineArgs
 from infra.drill_operator import DrillOperator
 from infra.fault_proxy import FaultProxy
 from infra.guardrails import Guardrails
+from infra.key_value import KeyValue
 from infra.lines import lines
+from infra.names import roles_by_database, secret_data_path, static_role
+from infra.operators import Operators
 from infra.postgres import Postgres, PostgresArgs
 from infra.rotate_operator import RotateOperator
 from infra.service import Service, ServiceArgs
-from infra.static_role import static_role_name
+from infra.service_group import ServiceGroup
 from infra.tls import CertificateAuthority
 
 config = settings.load()
+environment = pulumi.get_stack()
 state_dir = settings.state_dir()
 ways = lines(config)
 
@@ -27,7 +32,7 @@ authority = CertificateAuthority("authority", names=names) if names else None
 cluster = VaultCluster("vault", VaultClusterArgs(config, state_dir, authority))
 postgres = Postgres("postgres", PostgresArgs(config, state_dir, authority))
 proxy = (
-    FaultProxy(
+    (DockerFaultProxy if config.driver == "docker" else FaultProxy)(
         "proxy",
         state_dir=str(state_dir),
         api_port=config.ports.proxy_api,
@@ -36,30 +41,49 @@ proxy = (
     if ways.proxies
     else None
 )
-guardrails = Guardrails("guardrails", cluster)
-roles = [role for each in config.services for role in (each.name, f"{each.name}-ro")]
-static_roles = [static_role_name(each.name) for each in config.services if each.static]
+guardrails = Guardrails("guardrails", cluster, config.rate_limit)
+# credentials are issued only once somebody writes down to whom
+cluster.after = guardrails.audit_devices
+static_roles = [static_role(each.name) for each in config.services if each.static]
 engine = DatabaseEngine(
     "database",
-    DatabaseEngineArgs(cluster, postgres, proxy, ways, [*roles, *static_roles]),
-    # credentials are issued only once somebody writes down to whom
-    pulumi.ResourceOptions(depends_on=guardrails.audit_devices),
+    DatabaseEngineArgs(cluster, postgres, proxy, ways, roles_by_database(config.services)),
 )
-approle = vault.AuthBackend(
-    "approle",
-    type="approle",
-    path="approle",
-    opts=pulumi.ResourceOptions(provider=cluster.provider, depends_on=guardrails.audit_devices),
-)
+methods = AuthMethods("auth", cluster, config.auth)
+key_value = KeyValue("key-value", cluster, environment=environment, api_keys=config.api_keys)
 services = [
-    Service(each.name, ServiceArgs(each, cluster, postgres, engine, approle))
+    Service(
+        each.name,
+        ServiceArgs(each, cluster, postgres, engine, methods, key_value, environment),
+    )
     for each in config.services
 ]
-operator = DrillOperator("drill-operator", cluster, roles=roles)
+ServiceGroup(
+    "services",
+    cluster,
+    environment=environment,
+    members=[each.login.entity_id for each in services],
+)
+Operators(
+    "operators",
+    cluster,
+    secrets=[
+        secret_data_path(environment, each.name, kind)
+        for each in services
+        for kind in each.secret_types
+    ],
+)
+operator = DrillOperator(
+    "drill-operator",
+    cluster,
+    roles={role: sql for each in services for role, sql in each.creation.items()},
+    static_roles=static_roles,
+    audit_dir=cluster.audit_dir,
+)
 RotateOperator(
     "rotate-operator",
     cluster,
-    approle_mount=approle.path,
+    approle_mount="approle",
     services={each.name: [each.role, each.read_only_role] for each in services},
 )
 
@@ -70,7 +94,7 @@ outputs.export(
     cluster=cluster,
     guardrails=guardrails,
     postgres=postgres,
-    approle=approle,
+    key_value=key_value,
     services=services,
     operator=operator,
 )

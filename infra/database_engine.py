@@ -8,7 +8,6 @@ import pulumi
 import pulumi_vault as vault
 
 from infra.cluster.vault import VaultCluster
-from infra.fault_proxy import FaultProxy
 from infra.lease_drain import LeaseDrain
 from infra.lines import Lines
 from infra.postgres import DATABASE, VAULT_ADMIN, Postgres
@@ -19,25 +18,24 @@ MOUNT = "database"
 
 @dataclass
 class DatabaseEngineArgs:
-    """What the engine connects, and which roles may use the connection."""
+    """What the engine connects, and which roles may use each database's connection."""
 
     cluster: VaultCluster
     postgres: Postgres
-    proxy: FaultProxy | None
+    proxy: pulumi.Resource | None
     lines: Lines
-    allowed_roles: list[str]
+    allowed_roles: dict[str, list[str]]
 
 
 class DatabaseEngine(pulumi.ComponentResource):
-    """The mount and its connection. `drained` is what dynamic roles must depend on, so that
-    `destroy` revokes the leases while there still is a connection to do it by."""
+    """The mount and a connection for each database. `drained` is what dynamic roles must depend
+    on, so that `destroy` revokes the leases while there still is a connection to do it by."""
 
     def __init__(
         self, name: str, args: DatabaseEngineArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rotation-drills:database:DatabaseEngine", name, None, opts)
         cluster, postgres = args.cluster, args.postgres
-        host, port = args.lines.vault_to_postgres
         self.mount = vault.Mount(
             f"{name}-mount",
             path=MOUNT,
@@ -45,16 +43,34 @@ class DatabaseEngine(pulumi.ComponentResource):
             description="short-lived database roles",
             opts=cluster.options(self),
         )
-        self.connection = vault.database.SecretBackendConnection(
-            f"{name}-connection",
+        self.connections = {
+            database: self._connect(name, database, args) for database in postgres.databases
+        }
+        self.drained = LeaseDrain(
+            f"{name}-lease-drain",
+            address=cluster.address,
+            ca_file=cluster.ca_file,
+            token=cluster.provisioner_token,
+            prefix=f"{MOUNT}/creds",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.connections.values()]),
+        )
+        self.register_outputs({})
+
+    def _connect(
+        self, name: str, database: str, args: DatabaseEngineArgs
+    ) -> vault.database.SecretBackendConnection:
+        cluster, postgres = args.cluster, args.postgres
+        host, port = args.lines.vault_to_postgres
+        return vault.database.SecretBackendConnection(
+            f"{name}-connection" + (f"-{database}" if database != DATABASE else ""),
             backend=self.mount.path,
-            name=DATABASE,
-            allowed_roles=args.allowed_roles,
+            name=database,
+            allowed_roles=args.allowed_roles.get(database, []),
             verify_connection=True,
             postgresql=vault.database.SecretBackendConnectionPostgresqlArgs(
                 connection_url=(
                     "postgresql://{{username}}:{{password}}"
-                    f"@{host}:{port}/{DATABASE}?sslmode=verify-full"
+                    f"@{host}:{port}/{database}?sslmode=verify-full"
                 ),
                 username=VAULT_ADMIN,
                 # Write-only: it is not in Vault's answers, and not sent again after a rotation.
@@ -70,18 +86,9 @@ class DatabaseEngine(pulumi.ComponentResource):
                 self,
                 depends_on=[
                     *([args.proxy] if args.proxy else []),
-                    postgres.database,
+                    postgres.databases[database],
                     postgres.vault_admin,
                     postgres.may_end_sessions,
                 ],
             ),
         )
-        self.drained = LeaseDrain(
-            f"{name}-lease-drain",
-            address=cluster.address,
-            ca_file=cluster.ca_file,
-            token=cluster.provisioner_token,
-            prefix=f"{MOUNT}/creds",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.connection]),
-        )
-        self.register_outputs({})

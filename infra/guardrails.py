@@ -8,6 +8,7 @@ import pulumi
 import pulumi_vault as vault
 
 from infra.cluster.vault import VaultCluster
+from infra.engine_settings import RateLimit
 
 
 class Guardrails(pulumi.ComponentResource):
@@ -15,7 +16,11 @@ class Guardrails(pulumi.ComponentResource):
     come back."""
 
     def __init__(
-        self, name: str, cluster: VaultCluster, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        cluster: VaultCluster,
+        rate_limit: RateLimit,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("rotation-drills:guardrails:Guardrails", name, None, opts)
         files = (
@@ -35,10 +40,10 @@ class Guardrails(pulumi.ComponentResource):
             for index, path in enumerate(files, start=1)
         ]
         if cluster.guarded:
-            self._limit(name, cluster)
+            self._limit(name, cluster, rate_limit)
         self.register_outputs({})
 
-    def _limit(self, name: str, cluster: VaultCluster) -> None:
+    def _limit(self, name: str, cluster: VaultCluster, rate_limit: RateLimit) -> None:
         vault.QuotaConfig(
             f"{name}-quota-headers",
             enable_rate_limit_response_headers=True,  # without it a 429 has no Retry-After
@@ -48,9 +53,9 @@ class Guardrails(pulumi.ComponentResource):
             f"{name}-rate-limit",
             name="global",
             path="",
-            rate=2000,
+            rate=rate_limit.per_second,
             interval=1,
-            block_interval=0,
+            block_interval=rate_limit.block,
             opts=cluster.options(self),
         )
         vault.RaftAutopilot(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
-import pulumi_vault as vault
 
 from infra.cluster.vault import VaultCluster
 from infra.database_engine import MOUNT
 from infra.drill_operator import DrillOperator
 from infra.guardrails import Guardrails
+from infra.key_value import KeyValue
 from infra.lines import Lines
 from infra.postgres import DATABASE, OBSERVER, Postgres
 from infra.secret import secret
@@ -26,7 +27,7 @@ def export(
     cluster: VaultCluster,
     guardrails: Guardrails,
     postgres: Postgres,
-    approle: vault.AuthBackend,
+    key_value: KeyValue,
     services: list[Service],
     operator: DrillOperator,
 ) -> None:
@@ -67,25 +68,43 @@ def export(
         },
     )
     pulumi.export("proxy", {"api": ways.proxy_api})
+    by_approle = [each for each in services if each.login.method == "approle"]
+    pulumi.export("services", [_service(each) for each in by_approle])
     pulumi.export(
-        "services",
+        "workloads",
         [
-            {
-                "name": service.name,
-                "auth": {
-                    "mount": approle.path,
-                    "role_id": service.approle.role_id,
-                    "secret_id": secret(service.secret_id.secret_id),
-                },
-                "role": service.role,
-                "read_only_role": service.read_only_role,
-                "default_ttl_seconds": service.settings.ttl,
-                "max_ttl_seconds": service.settings.max_ttl,
-                "static": service.static_role.output if service.static_role else None,
-            }
-            for service in services
+            {**_described(each), "method": each.login.method, "mount": each.login.method}
+            for each in services
+            if each.login.method != "approle"
         ],
     )
+    pulumi.export("api_keys", key_value.api_keys)
     pulumi.export(
         "drills", {"allowed": config.drills_allowed, "state_dir": str(state_dir / "drills")}
     )
+
+
+def _described(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "role": service.role,
+        "read_only_role": service.read_only_role,
+        "database": service.settings.database,
+        "secrets": service.secret_paths,
+        "default_ttl_seconds": service.settings.ttl,
+        "max_ttl_seconds": service.settings.max_ttl,
+        "static": service.static_role.output if service.static_role else None,
+    }
+
+
+def _service(service: Service) -> dict[str, Any]:
+    login = service.login
+    assert login.secret_id is not None  # noqa: S101 - there is one with AppRole
+    return {
+        **_described(service),
+        "auth": {
+            "mount": login.method,
+            "role_id": login.role_id,
+            "secret_id": secret(login.secret_id),
+        },
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -62,16 +63,39 @@ class StaticRole(_Part):
     rotation_period_seconds: int
 
 
-class Service(_Part):
-    """One application behind the platform, with its dynamic roles."""
+class Application(_Part):
+    """One application behind the platform, with its dynamic roles; how it logs in is not said."""
 
     name: str
-    auth: AppRole
     role: str = Field(description="read-write dynamic role: <database_mount>/creds/<role>")
     read_only_role: str
+    database: str = Field(default="shop", description="the Postgres database of its schema")
+    secrets: list[str] = Field(default=[], description="its paths in the key-value engine")
     default_ttl_seconds: int
     max_ttl_seconds: int
     static: StaticRole | None = None
+
+
+class Service(Application):
+    """An application that logs in by AppRole: drills can load it."""
+
+    auth: AppRole
+
+
+class Workload(Application):
+    """An application with an identity of its own, by one of the methods `jwt`, `kubernetes`,
+    `cert`; its role in the method has its own name."""
+
+    method: Literal["jwt", "kubernetes", "cert"]
+    mount: str
+
+
+class ApiKey(_Part):
+    """A key of a third party, which its owner rotates by hand."""
+
+    path: str
+    owner: str
+    rotate_by: date
 
 
 class Drills(_Part):
@@ -84,7 +108,7 @@ class Drills(_Part):
 class Cluster(_Part):
     """Which driver runs the nodes, and where it keeps what it needs to reach them."""
 
-    driver: Literal["local", "external"]
+    driver: Literal["local", "docker", "external"]
     state_dir: Path
 
 
@@ -103,7 +127,9 @@ class Platform(_Part):
     vault: Vault
     postgres: Postgres
     proxy: Proxy
-    services: list[Service] = Field(min_length=1)
+    services: list[Service]
+    workloads: list[Workload] = []
+    api_keys: list[ApiKey] = []
     drills: Drills
 
     def service(self, name: str) -> Service:

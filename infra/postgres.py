@@ -9,14 +9,17 @@ from typing import Any
 import pulumi
 import pulumi_postgresql as postgresql
 
+from infra import names
+from infra.cluster.docker_postgres import DockerPostgres
 from infra.cluster.settings import ExternalPostgres
 from infra.password import Password
 from infra.postgres_server import SUPERUSER, PostgresServer
 from infra.secret import secret
+from infra.service_settings import DEFAULT_DATABASE
 from infra.settings import Settings, given_file, read_secret
 from infra.tls import CertificateAuthority
 
-DATABASE = "shop"
+DATABASE = DEFAULT_DATABASE
 VAULT_ADMIN = "vault_admin"
 OBSERVER = "drill_observer"
 
@@ -31,7 +34,7 @@ class PostgresArgs:
 
 
 class Postgres(pulumi.ComponentResource):
-    """A server with TLS, one database, Vault's admin role (no superuser) and the drills' observer.
+    """A server with TLS, its databases, Vault's admin role (no superuser) and the drills' observer.
 
     The server is the stack's own, or (driver `external`) one that runs already; `admin` is who
     makes databases and roles in it. `vault_admin` may create roles and end sessions, and is the
@@ -62,9 +65,15 @@ class Postgres(pulumi.ComponentResource):
             max_connections=8,
             opts=pulumi.ResourceOptions(parent=self, depends_on=servers),
         )
-        self.database = postgresql.Database(
-            f"{name}-database", name=DATABASE, owner=self.admin, opts=self.options(self)
-        )
+        self.databases = {
+            database: postgresql.Database(
+                f"{name}-database" + (f"-{database}" if database != DATABASE else ""),
+                name=database,
+                owner=self.admin,
+                opts=self.options(self),
+            )
+            for database in names.databases(args.config.services)
+        }
         self.vault_admin_password = Password(
             f"{name}-vault-admin-password", opts=pulumi.ResourceOptions(parent=self)
         )
@@ -109,7 +118,8 @@ class Postgres(pulumi.ComponentResource):
         self.host, self.port, self.admin = "127.0.0.1", args.config.ports.postgres, SUPERUSER
         self.ca_file, self.ca_pem = str(args.state_dir / "vault" / "ca.pem"), authority.ca_pem
         certificate = authority.certificates["postgres"]
-        server = PostgresServer(
+        kind = DockerPostgres if args.config.driver == "docker" else PostgresServer
+        server = kind(
             f"{name}-server",
             state_dir=str(args.state_dir),
             port=self.port,

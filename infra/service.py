@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_postgresql as postgresql
 import pulumi_vault as vault
 
-from infra import policies, role_sql
+from infra import names, policies, role_sql
+from infra.auth_methods import AuthMethods
 from infra.cluster.vault import VaultCluster
 from infra.database_engine import MOUNT, DatabaseEngine
+from infra.key_value import KeyValue
 from infra.migration import Migration
-from infra.postgres import DATABASE, Postgres
+from infra.postgres import Postgres
 from infra.secret import secret
+from infra.service_login import ServiceLogin
 from infra.service_settings import ServiceSettings
-from infra.static_role import StaticRole, StaticRoleArgs, static_role_name
-
-SECRET_ID_TTL = 30 * 24 * 3600
+from infra.static_role import StaticRole, StaticRoleArgs
 
 
 @dataclass
@@ -29,11 +29,15 @@ class ServiceArgs:
     cluster: VaultCluster
     postgres: Postgres
     engine: DatabaseEngine
-    approle: vault.AuthBackend
+    methods: AuthMethods
+    key_value: KeyValue
+    environment: str
 
 
 class Service(pulumi.ComponentResource):
-    """`role` may read and write its schema, `read_only_role` may read it; both by short leases."""
+    """`role` may use its schema as its privileges say, `read_only_role` may read it; both by short
+    leases. `creation` is each dynamic role's creation SQL; `login` how the service gets a token.
+    """
 
     def __init__(
         self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None
@@ -42,6 +46,7 @@ class Service(pulumi.ComponentResource):
         self.name = name
         self.settings = args.settings
         self.role, self.read_only_role = name, f"{name}-ro"
+        self._database = args.postgres.databases[args.settings.database]
         groups = self._declare_schema(args)
         self._declare_dynamic_roles(args, groups)
         self.static_role: StaticRole | None = None
@@ -54,6 +59,7 @@ class Service(pulumi.ComponentResource):
                     cluster=args.cluster,
                     postgres=args.postgres,
                     engine=args.engine,
+                    connection=args.engine.connections[args.settings.database],
                     group=groups[f"{name}_rw"],
                 ),
                 pulumi.ResourceOptions(parent=self),
@@ -66,13 +72,13 @@ class Service(pulumi.ComponentResource):
         schema = postgresql.Schema(
             f"{name}-schema",
             name=name,
-            database=postgres.database.name,
+            database=self._database.name,
             owner=postgres.admin,
             opts=postgres.options(self),
         )
-        privileges = {
+        privileges: dict[str, list[str]] = {
             f"{name}_ro": ["SELECT"],
-            f"{name}_rw": ["SELECT", "INSERT", "UPDATE", "DELETE"],
+            f"{name}_rw": [*self.settings.privileges],
         }
         ready: dict[str, pulumi.Resource] = {}
         for group, on_tables in privileges.items():
@@ -80,7 +86,7 @@ class Service(pulumi.ComponentResource):
             database = postgresql.Grant(
                 f"{name}-{group}-connect",
                 role=role.name,
-                database=postgres.database.name,
+                database=self._database.name,
                 object_type="database",
                 privileges=["CONNECT"],
                 opts=postgres.options(self),
@@ -88,7 +94,7 @@ class Service(pulumi.ComponentResource):
             usage = postgresql.Grant(
                 f"{name}-{group}-usage",
                 role=role.name,
-                database=postgres.database.name,
+                database=self._database.name,
                 schema=schema.name,
                 object_type="schema",
                 privileges=["USAGE"],
@@ -98,7 +104,7 @@ class Service(pulumi.ComponentResource):
             tables = postgresql.DefaultPrivileges(
                 f"{name}-{group}-tables",
                 role=role.name,
-                database=postgres.database.name,
+                database=self._database.name,
                 schema=schema.name,
                 owner=postgres.admin,
                 object_type="table",
@@ -121,7 +127,7 @@ class Service(pulumi.ComponentResource):
                         "port": str(postgres.port),  # Pulumi's numbers come back as floats
                         "user": postgres.admin,
                         "password": values[0],
-                        "dbname": DATABASE,
+                        "dbname": self.settings.database,
                         "sslmode": "verify-full",
                         "sslrootcert": postgres.ca_file,
                     }
@@ -142,7 +148,7 @@ class Service(pulumi.ComponentResource):
                 f"{self.name}-role-{role}",
                 backend=args.engine.mount.path,
                 name=role,
-                db_name=args.engine.connection.name,
+                db_name=args.engine.connections[self.settings.database].name,
                 creation_statements=self.creation[role],
                 renew_statements=role_sql.renewal(),
                 revocation_statements=role_sql.revocation(),
@@ -157,6 +163,11 @@ class Service(pulumi.ComponentResource):
 
     def _declare_login(self, args: ServiceArgs) -> None:
         name, cluster = self.name, args.cluster
+        keys = [key.name for key in args.key_value.settings if key.service == name]
+        self.secret_types = list(dict.fromkeys([*self.settings.secrets, *keys]))
+        self.secret_paths = [
+            names.secret_path(args.environment, name, each) for each in self.secret_types
+        ]
         policy = vault.Policy(
             f"{name}-policy",
             name=name,
@@ -164,26 +175,19 @@ class Service(pulumi.ComponentResource):
                 MOUNT,
                 self.role,
                 self.read_only_role,
-                static_role_name(name) if self.static_role else None,
+                names.static_role(name) if self.static_role else None,
+                [
+                    names.secret_data_path(args.environment, name, each)
+                    for each in self.secret_types
+                ],
             ),
             opts=cluster.options(self),
         )
-        self.approle = vault.approle.AuthBackendRole(
-            f"{name}-approle",
-            backend=args.approle.path,
-            role_name=name,
-            token_policies=[policy.name],
-            token_ttl=600,
-            token_max_ttl=3600,
-            secret_id_ttl=SECRET_ID_TTL,
-            secret_id_num_uses=0,
-            opts=cluster.options(self),
-        )
-        self.secret_id = vault.approle.AuthBackendRoleSecretId(
-            f"{name}-secret-id",
-            backend=args.approle.path,
-            role_name=self.approle.role_name,
-            metadata=json.dumps({"service": name}),
-            ttl=SECRET_ID_TTL,  # left out, the provider would replace it at every `up`
-            opts=cluster.options(self, additional_secret_outputs=["secret_id"]),
+        self.login = ServiceLogin(
+            self,
+            self.settings,
+            environment=args.environment,
+            policy=policy.name,
+            cluster=cluster,
+            methods=args.methods,
         )

@@ -9,16 +9,12 @@ import pulumi
 import pulumi_postgresql as postgresql
 import pulumi_vault as vault
 
+from infra import names
 from infra.cluster.vault import VaultCluster
 from infra.database_engine import DatabaseEngine
 from infra.password import Password
 from infra.postgres import Postgres
 from infra.service_settings import StaticSettings
-
-
-def static_role_name(service: str) -> str:
-    """Return the name of a service's static role in Vault."""
-    return f"{service}-static"
 
 
 @dataclass
@@ -30,6 +26,7 @@ class StaticRoleArgs:
     cluster: VaultCluster
     postgres: Postgres
     engine: DatabaseEngine
+    connection: vault.database.SecretBackendConnection
     group: pulumi.Resource
 
 
@@ -44,7 +41,7 @@ class StaticRole(pulumi.ComponentResource):
         self, name: str, args: StaticRoleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rotation-drills:service:StaticRole", name, None, opts)
-        self.role = static_role_name(args.service)
+        self.role = names.static_role(args.service)
         first = Password(f"{name}-first-password", opts=pulumi.ResourceOptions(parent=self))
         login = postgresql.Role(
             f"{name}-login",
@@ -68,7 +65,7 @@ class StaticRole(pulumi.ComponentResource):
             f"{name}-role",
             backend=args.engine.mount.path,
             name=self.role,
-            db_name=args.engine.connection.name,
+            db_name=args.connection.name,
             username=login.name,
             rotation_period=args.settings.rotation_period,
             opts=args.cluster.options(self, depends_on=[may_set_password]),

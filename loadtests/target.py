@@ -101,7 +101,7 @@ class Target(_Part):
                 "postgres": {
                     "host": postgres["proxied_host"],
                     "port": postgres["proxied_port"],
-                    "database": postgres["database"],
+                    "database": service.get("database") or postgres["database"],
                     "ca_pem": postgres["ca_pem"],
                 },
             }

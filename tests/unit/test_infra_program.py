@@ -45,6 +45,8 @@ class Recorder(mocks.Mocks):
                 computed = {"value": f"made-up-{args.name}"}
             case "pulumi-python:dynamic/postgres:PostgresServer":
                 computed = {"password": "made-up"}
+            case "vault:index/authBackend:AuthBackend":
+                computed = {"accessor": f"accessor-of-{args.name}"}
             case "vault:index/token:Token":
                 computed = {"clientToken": "made-up-operator-token"}
             case "vault:appRole/authBackendRole:AuthBackendRole":
@@ -142,14 +144,15 @@ def test_dynamic_roles_are_short_lived_and_end_sessions(
     assert '"orders_rw"' in orders["creationStatements"][0]
 
 
-def test_service_policy_is_three_lines(program: tuple[Recorder, dict[str, Any]]) -> None:
-    """A service may read its two roles' credentials and give leases back; nothing else."""
+def test_service_policy_is_four_lines(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """A service may read its two roles' credentials and its secrets, and give leases back."""
     recorder, _outputs = program
     policies = recorder.of("vault:index/policy:Policy")
     lines = policies["orders-policy"]["policy"].strip().splitlines()
     assert lines == [
         'path "database/creds/orders" { capabilities = ["read"] }',
         'path "database/creds/orders-ro" { capabilities = ["read"] }',
+        'path "secret/data/dev/orders/config" { capabilities = ["read"] }',
         'path "sys/leases/revoke" { capabilities = ["update"] }',
     ]
     assert "*" not in "".join(lines)
@@ -181,6 +184,53 @@ def test_static_role_is_vaults_alone(program: tuple[Recorder, dict[str, Any]]) -
     assert told is not None
     assert (told.username, told.rotation_period_seconds) == ("billing_batch", 86400)
     assert platform.service("orders").static is None
+
+
+def test_everything_in_vault_comes_after_the_audit_devices(
+    program: tuple[Recorder, dict[str, Any]],
+) -> None:
+    """No mount, method, role or policy is there before somebody writes down who uses it."""
+    recorder, _outputs = program
+    made = [each.typ for each in recorder.resources if each.typ.startswith("vault:")]
+    last_audit = max(i for i, kind in enumerate(made) if kind == "vault:index/audit:Audit")
+    first_other = min(
+        i
+        for i, kind in enumerate(made)
+        if kind.startswith(("vault:index/mount", "vault:index/authBackend", "vault:index/policy"))
+    )
+    assert last_audit < first_other
+
+
+def test_audit_can_name_each_service(program: tuple[Recorder, dict[str, Any]]) -> None:
+    """Each service is an entity with its name, an alias of its login, and in the group."""
+    recorder, _outputs = program
+    entities = recorder.of("vault:identity/entity:Entity")
+    assert {name: each["metadata"]["service"] for name, each in entities.items()} == {
+        "orders-entity": "orders",
+        "billing-entity": "billing",
+    }
+    alias = recorder.of("vault:identity/entityAlias:EntityAlias")["orders-entity-alias"]
+    assert (alias["name"], alias["canonicalId"]) == ("role-id", "orders-entity-id")
+    group = recorder.of("vault:identity/group:Group")["services-group"]
+    assert sorted(group["memberEntityIds"]) == ["billing-entity-id", "orders-entity-id"]
+
+
+def test_policies_and_secrets_are_different_hands(
+    program: tuple[Recorder, dict[str, Any]],
+) -> None:
+    """Who changes policies reads no secret and not their own policy; and the other way round."""
+    recorder, _outputs = program
+    policies = recorder.of("vault:index/policy:Policy")
+    changes = policies["operators-policy-operator"]["policy"]
+    reads = policies["operators-secret-operator"]["policy"]
+    assert "secret/" not in changes
+    assert "creds" not in changes
+    assert 'path "sys/policies/acl/policy-operator" { capabilities = ["read"] }' in changes
+    assert "sys/" not in reads
+    assert reads.splitlines() == [
+        f'path "secret/data/dev/{each}/config" {{ capabilities = ["create", "read", "update"] }}'
+        for each in ("orders", "billing")
+    ]
 
 
 def test_vaults_admin_is_no_superuser(program: tuple[Recorder, dict[str, Any]]) -> None:

@@ -41,7 +41,7 @@ def target(platform: Platform, service: Service) -> dict[str, Any]:
         "postgres": {
             "host": platform.postgres.proxied_host,
             "port": platform.postgres.proxied_port,
-            "database": platform.postgres.database,
+            "database": service.database,
             "ca_pem": platform.postgres.ca_pem,
         },
     }
