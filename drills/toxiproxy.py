@@ -43,9 +43,10 @@ class Toxiproxy:
         return self._call("GET", f"/proxies/{name}")
 
     def listener(self, name: str) -> tuple[str, int]:
-        """Return host and port where the proxy listens."""
+        """Return host and port where the proxy listens, as this machine reaches it."""
         host, _, port = str(self.proxy(name)["listen"]).rpartition(":")
-        return host, int(port)
+        # of a container's: everywhere inside, and published on loopback
+        return "127.0.0.1" if host in {"0.0.0.0", "[::]"} else host, int(port)  # noqa: S104
 
     def enable(self, name: str, *, on: bool) -> None:
         """Let the proxy through, or close its listener and all its connections."""

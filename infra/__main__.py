@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from infra import outputs, settings
+from infra import engines, outputs, settings
 from infra.auth_methods import AuthMethods
 from infra.cluster.docker_proxy import DockerFaultProxy
 from infra.cluster.vault import VaultCluster, VaultClusterArgs
@@ -51,6 +51,7 @@ engine = DatabaseEngine(
 )
 methods = AuthMethods("auth", cluster, config.auth)
 key_value = KeyValue("key-value", cluster, environment=environment, api_keys=config.api_keys)
+engines.declare(cluster, config.engines)
 services = [
     Service(
         each.name,

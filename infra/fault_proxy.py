@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,24 @@ from infra.waiting import wait_for
 from tools.binaries import resolve
 
 
-class _FaultProxy(ServerProvider):
+def populate(
+    api: str, proxies: list[dict[str, Any]], still_possible: Callable[[], str | None]
+) -> None:
+    """Wait until Toxiproxy at `api` answers, and give it its proxies."""
+
+    def populated() -> bool:
+        try:
+            answer = httpx.post(f"{api}/populate", json=proxies)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == httpx.codes.CREATED
+
+    wait_for(populated, "toxiproxy answering", seconds=15, still_possible=still_possible)
+
+
+class FaultProxyServer(ServerProvider):
+    """Toxiproxy as a process of this machine, with a table of proxies."""
+
     replace_on = ("state_dir", "api_port")
     update_on = ("proxies",)
 
@@ -54,24 +72,18 @@ class _FaultProxy(ServerProvider):
         Path(process.mark).write_text(json.dumps(props["proxies"]))
         command = [str(resolve("toxiproxy").path), "-host", "127.0.0.1"]
         process.start([*command, "-port", str(int(props["api_port"])), "-config", process.mark])
-
-        def populated() -> bool:
-            try:
-                answer = httpx.post(f"{self._api(props)}/populate", json=props["proxies"])
-            except httpx.TransportError:
-                return False
-            return answer.status_code == httpx.codes.CREATED
-
-        wait_for(
-            populated,
-            "toxiproxy answering",
-            seconds=15,
-            still_possible=lambda: None if process.find() else f"it died: {process.last_words()}",
+        populate(
+            self._api(props),
+            props["proxies"],
+            lambda: None if process.find() else f"it died: {process.last_words()}",
         )
         return {}
 
     def remove(self, props: dict[str, Any]) -> None:
         self._process(props).stop(seconds=3)
+        self._forget(props)
+
+    def _forget(self, props: dict[str, Any]) -> None:
         shutil.rmtree(self._folder(props), ignore_errors=True)
 
 
@@ -95,4 +107,4 @@ class FaultProxy(Resource, module="proxy", name="FaultProxy"):
             "proxies": [{**proxy, "enabled": True} for proxy in proxies],
             "ailments": None,
         }
-        super().__init__(_FaultProxy(), name, props, opts)
+        super().__init__(FaultProxyServer(), name, props, opts)

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.cluster.settings import External
-from infra.settings import Ports, Settings
+from infra.cluster.docker import VAULT_PORT
+from infra.cluster.docker_postgres import ALIAS as POSTGRES_ALIAS
+from infra.cluster.docker_postgres import PORT as POSTGRES_PORT
+from infra.cluster.docker_proxy import ALIAS as PROXY_ALIAS
+from infra.settings import Settings
 
 LOCALHOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - of a container; its ports are published on loopback alone
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,32 @@ def lines(config: Settings) -> Lines:
             vault_to_postgres=(server.vault_host or server.host, server.vault_port or server.port),
         )
     ports = config.ports
-    upstreams = _upstreams(external, ports)
+    inside = config.driver == "docker"
+    upstreams = _upstreams(config)
     listeners = [*ports.proxied_nodes, ports.proxied_postgres, ports.vault_to_postgres]
     names = [*config.node_names, "postgres", "vault-to-postgres"]
     return Lines(
         nodes=[f"https://{LOCALHOST}:{port}" for port in ports.proxied_nodes],
         postgres=(LOCALHOST, ports.proxied_postgres),
-        vault_to_postgres=(LOCALHOST, ports.vault_to_postgres),
+        vault_to_postgres=(PROXY_ALIAS if inside else LOCALHOST, ports.vault_to_postgres),
         proxy_api=f"http://{LOCALHOST}:{ports.proxy_api}",
         proxies=[
-            {"name": name, "listen": f"{LOCALHOST}:{port}", "upstream": upstream}
+            {
+                "name": name,
+                "listen": f"{EVERYWHERE if inside else LOCALHOST}:{port}",
+                "upstream": upstream,
+            }
             for name, port, upstream in zip(names, listeners, upstreams, strict=True)
         ],
     )
 
 
-def _upstreams(external: External | None, ports: Ports) -> list[str]:
-    if external is None:
+def _upstreams(config: Settings) -> list[str]:
+    external, ports = config.external, config.ports
+    if config.driver == "docker":
+        nodes = [f"{name}:{VAULT_PORT}" for name in config.node_names]
+        postgres = f"{POSTGRES_ALIAS}:{POSTGRES_PORT}"
+    elif external is None:
         nodes = [f"{LOCALHOST}:{port}" for port in ports.nodes]
         postgres = f"{LOCALHOST}:{ports.postgres}"
     else:

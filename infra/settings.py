@@ -34,7 +34,9 @@ class Settings(Part):
     production: bool = Field(
         default=False, description="stricter rules: drills only in a window, short leases"
     )
-    driver: Literal["local", "external"] = Field(default="local", description="how servers run")
+    driver: Literal["local", "docker", "external"] = Field(
+        default="local", description="how servers run"
+    )
     external: Annotated[External | None, BeforeValidator(_given)] = Field(
         default=None, description="read by driver external alone"
     )
@@ -82,6 +84,8 @@ class Settings(Part):
             raise ValueError("external: driver external needs to know the servers' addresses")
         if self.driver != "external" and self.external is not None:
             raise ValueError(f"external: driver {self.driver} does not read it; take it out")
+        if self.driver != "local" and self.unseal == "transit":
+            raise ValueError(f"unseal: transit is of driver local; {self.driver} has shamir")
         return self
 
     @model_validator(mode="after")

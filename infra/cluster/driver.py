@@ -47,6 +47,10 @@ def open_cluster(platform: Platform) -> ClusterDriver:
             from infra.cluster.external import ExternalCluster  # noqa: PLC0415
 
             return ExternalCluster(platform)
+        case "docker":
+            from infra.cluster.docker import DockerCluster  # noqa: PLC0415
+
+            return DockerCluster(Path(platform.cluster.state_dir))
         case "local":
             from infra.cluster.local import LocalCluster  # noqa: PLC0415
 

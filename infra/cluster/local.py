@@ -11,23 +11,12 @@ from infra.cluster.abilities import Ability
 from infra.cluster.configuration import TransitSeal
 from infra.cluster.process import ServerProcess
 from infra.cluster.raft import Node, RaftCluster
-from infra.cluster.seal import SealVault
 from infra.cluster.server_program import is_openbao, server_environment
 from tools.binaries import resolve
 
 
 class LocalCluster(RaftCluster):
     """The processes under `state_dir/vault`, with the seal's own under `state_dir/vault/seal`."""
-
-    @property
-    def seal(self) -> SealVault:
-        """The small Vault that unseals the nodes, there or not."""
-        return SealVault(self.folder / "seal", self.ca_file)
-
-    @property
-    def unseals_itself(self) -> bool:
-        """Whether the stack has a seal Vault."""
-        return self.seal.exists()
 
     def abilities(self) -> frozenset[Ability]:
         """Return what can be done to the nodes from here."""
@@ -52,14 +41,14 @@ class LocalCluster(RaftCluster):
         transit = None
         if seal_port is not None:
             seal = Node("seal", seal_port)
-            _write_pair(self.seal.folder, certificates["seal"])
+            write_pair(self.seal.folder, certificates["seal"])
             self.seal.lay_out(
                 seal.port, configuration.text(self._server(seal, "seal"), openbao=openbao)
             )
             transit = TransitSeal(seal.address, str(self.ca_file))
         for node in nodes:
             folder = self.folder / node.name
-            _write_pair(folder, certificates[node.name])
+            write_pair(folder, certificates[node.name])
             (folder / "data").mkdir(exist_ok=True)
             text = configuration.text(self._server(node), seal=transit, openbao=openbao)
             (folder / "vault.hcl").write_text(text)
@@ -112,7 +101,7 @@ class LocalCluster(RaftCluster):
         self.seal.stop()
 
 
-def _write_pair(folder: Path, pair: dict[str, str]) -> None:
+def write_pair(folder: Path, pair: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "cert.pem").write_text(pair["certificate"])
     key = folder / "key.pem"

@@ -22,6 +22,7 @@ from hvac.exceptions import VaultError
 
 from infra.cluster.configuration import STABILIZATION
 from infra.cluster.process import ProcessError, ServerProcess
+from infra.cluster.seal import SealVault
 from infra.waiting import wait_for
 
 
@@ -76,10 +77,30 @@ class RaftCluster(ABC):
     def stop(self) -> None:
         """End every process of the cluster; it is about to be removed."""
 
+    @abstractmethod
+    def lay_out(
+        self,
+        nodes: Sequence[Node],
+        *,
+        front_port: int,
+        ca_pem: str,
+        certificates: dict[str, dict[str, str]],
+        seal_port: int | None = None,
+    ) -> None:
+        """Write configuration, certificates and keys of all nodes; nothing is started.
+
+        With `seal_port` the nodes are unsealed by a transit Vault there.
+        """
+
+    @property
+    def seal(self) -> SealVault:
+        """The small Vault that unseals the nodes, there or not."""
+        return SealVault(self.folder / "seal", self.ca_file)
+
     @property
     def unseals_itself(self) -> bool:
-        """Whether nodes are unsealed by a seal's key and not by the operators' shares."""
-        return False
+        """Whether nodes are unsealed by the seal Vault and not by the operators' shares."""
+        return self.seal.exists()
 
     # -- files ------------------------------------------------------------------------------------
 

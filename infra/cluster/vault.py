@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class VaultCluster(pulumi.ComponentResource):
     `audit_readable` says whether it is on this machine too, `guarded` whether limits are declared.
     """
 
+    after: Sequence[pulumi.Resource] = ()
     audit_dir: Path | None
     ca_pem: pulumi.Input[str]
     unseal_keys: pulumi.Output[list[str]]
@@ -75,6 +77,7 @@ class VaultCluster(pulumi.ComponentResource):
             front_port=ports.vault_front,
             ca_pem=authority.ca_pem,
             certificates=authority.certificates,
+            driver="docker" if config.driver == "docker" else None,
             seal_port=ports.seal if config.unseal == "transit" else None,
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -101,5 +104,8 @@ class VaultCluster(pulumi.ComponentResource):
         return login
 
     def options(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
-        """Return the options of a resource in this Vault."""
-        return pulumi.ResourceOptions(parent=parent, provider=self.provider, **more)
+        """Return the options of a resource in this Vault; it is made after those in `after`."""
+        depends_on = [*self.after, *more.pop("depends_on", [])]
+        return pulumi.ResourceOptions(
+            parent=parent, provider=self.provider, depends_on=depends_on, **more
+        )

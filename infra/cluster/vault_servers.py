@@ -12,8 +12,9 @@ from hvac.exceptions import VaultError
 from pulumi.dynamic import Resource
 
 from infra import policies
+from infra.cluster.docker import DockerCluster
 from infra.cluster.local import LocalCluster
-from infra.cluster.raft import Node
+from infra.cluster.raft import Node, RaftCluster
 from infra.cluster.root_token import generate_root
 from infra.live import ServerProvider
 from tools.binaries import resolve
@@ -37,11 +38,12 @@ def _mint_provisioner(client: Any) -> str:
 
 
 class _VaultServers(ServerProvider):
-    replace_on = ("state_dir", "nodes", "front_port", "seal_port")
+    replace_on = ("driver", "state_dir", "nodes", "front_port", "seal_port")
     update_on = ("ca_pem", "certificates")
 
-    def _cluster(self, props: dict[str, Any]) -> LocalCluster:
-        return LocalCluster(Path(props["state_dir"]))
+    def _cluster(self, props: dict[str, Any]) -> RaftCluster:
+        docker = props.get("driver") == "docker"
+        return (DockerCluster if docker else LocalCluster)(Path(props["state_dir"]))
 
     def _nodes(self, props: dict[str, Any]) -> list[Node]:
         return [Node(node["name"], int(node["port"])) for node in props["nodes"]]
@@ -59,7 +61,7 @@ class _VaultServers(ServerProvider):
         port = props.get("seal_port")
         return int(port) if port else None
 
-    def _lay_out(self, props: dict[str, Any]) -> LocalCluster:
+    def _lay_out(self, props: dict[str, Any]) -> RaftCluster:
         cluster = self._cluster(props)
         cluster.lay_out(
             self._nodes(props),
@@ -102,9 +104,19 @@ class _VaultServers(ServerProvider):
                 found.append(f"{name} does not answer")
         if not found and not self._token_works(cluster, props["provisioner_token"]):
             found.append("the provisioner's token is no longer good")
+        if not found and not self._policy_is_ours(cluster, props["provisioner_token"]):
+            found.append("the provisioner's policy is of another version")
         return found
 
-    def _token_works(self, cluster: LocalCluster, token: str) -> bool:
+    def _policy_is_ours(self, cluster: RaftCluster, token: str) -> bool:
+        client = cluster.client(cluster.nodes()[0], token)
+        try:
+            held = client.sys.read_policy("provisioner")["data"]["rules"]
+        except (requests.RequestException, VaultError):
+            return True  # a cluster that can't say at this moment is looked at the next time
+        return bool(held.strip() == policies.provisioner().strip())
+
+    def _token_works(self, cluster: RaftCluster, token: str) -> bool:
         client = cluster.client(cluster.nodes()[0], token)
         try:
             client.auth.token.lookup_self()
@@ -127,7 +139,9 @@ class _VaultServers(ServerProvider):
         token = props["provisioner_token"]
         cluster.wait_for_leader()
         if self._token_works(cluster, token):
-            cluster.client(first, token).auth.token.renew_self()
+            client = cluster.client(first, token)
+            client.sys.create_or_update_policy("provisioner", policies.provisioner())
+            client.auth.token.renew_self()
         else:
             client = cluster.client(first)
             shares = keys or list(props["recovery_keys"])
@@ -160,6 +174,7 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
         ca_pem: pulumi.Input[str],
         certificates: pulumi.Input[dict[str, dict[str, str]]],
         seal_port: int | None = None,
+        driver: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -169,6 +184,7 @@ class VaultServers(Resource, module="vault", name="VaultServers"):
             "ca_pem": ca_pem,
             "certificates": certificates,
             "seal_port": seal_port,
+            "driver": driver,
             "unseal_keys": None,
             "recovery_keys": None,
             "seal_key": None,
