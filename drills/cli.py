@@ -17,7 +17,9 @@ from drills.audit.commands import app as audit_app
 from drills.console import Json, Stack, print_json, say
 from drills.definition import DefinitionError, Drill, catalog, find_drill, load_drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
+from drills.export.commands import app as export_app
 from drills.record import RecordError
+from drills.rotate_command import rotate
 from infra.cluster.process import ProcessError
 from tools.environment import find_root, pulumi_exports
 from tools.environment import plugins as pulumi_plugins
@@ -36,6 +38,8 @@ app = typer.Typer(
 tools_app = typer.Typer(help="The programs that the drills stand on.", no_args_is_help=False)
 app.add_typer(tools_app, name="tools", invoke_without_command=True)
 app.add_typer(audit_app, name="audit")
+app.command("rotate")(rotate)
+app.add_typer(export_app, name="export")
 
 #: Errors that a user can mend: one line, exit status 2.
 _MENDABLE = (

@@ -20,5 +20,8 @@ class SecretsInLog(ControlPool):
 
 DEFECT = Defect(
     pool=f"{__name__}:SecretsInLog",
-    caught_by={"forced-expiry": ("leaked_secrets",), "single-lease-revoked": ("leaked_secrets",)},
+    caught_by={
+        "forced-expiry": ("leaked_secrets",),
+        "session-outlives-revocation": ("leaked_secrets",),
+    },
 )
