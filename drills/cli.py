@@ -271,6 +271,7 @@ def prove(
     ] = None,
     drill: Annotated[str | None, typer.Option(help="Only the cells of this drill.")] = None,
     repeats: Annotated[int, typer.Option(help="Runs of the good client a drill.")] = 1,
+    bad_only: Annotated[bool, typer.Option("--bad-only", help="Without the good clients.")] = False,
     defects: Annotated[
         str | None, typer.Option(help="Package of the defects; this project's unless told.")
     ] = None,
@@ -284,7 +285,9 @@ def prove(
     from drills.stack import load_platform  # noqa: PLC0415
 
     root = find_root()
-    wanted = command.Wanted(only=only, drill=drill, repeats=repeats, package=defects)
+    wanted = command.Wanted(
+        only=only, drill=drill, repeats=repeats, package=defects, bad_only=bad_only
+    )
     plans, drills = command.planned(wanted)
     folder, cells = command.prove(plans, drills, load_platform(stack, root), root / "runs", say=say)
     if as_json:

@@ -30,6 +30,7 @@ class Wanted:
     drill: str | None = None
     repeats: int = 1
     package: str | None = None
+    bad_only: bool = False
 
 
 def planned(wanted: Wanted) -> tuple[list[matrix.Plan], list[Drill]]:
@@ -41,8 +42,18 @@ def planned(wanted: Wanted) -> tuple[list[matrix.Plan], list[Drill]]:
     chosen = defects.choose(known, None if good_only else wanted.only)
     drills = catalog()
     control = defects.control(wanted.package or defects.PACKAGE)
-    plans = matrix.plan(chosen, drills, drill=wanted.drill, repeats=wanted.repeats, control=control)
-    return [each for each in plans if not good_only or each.defect == matrix.GOOD], drills
+    plans = matrix.plan(
+        chosen,
+        drills,
+        drill=wanted.drill,
+        repeats=wanted.repeats,
+        good=not wanted.bad_only,
+        control=control,
+    )
+    plans = [each for each in plans if not good_only or each.defect == matrix.GOOD]
+    if not plans:
+        raise SetupError("nothing is left to run: --only good and --bad-only exclude each other")
+    return plans, drills
 
 
 def prove(
@@ -53,8 +64,10 @@ def prove(
     What has been run is written after every cell, so that Ctrl-C loses none. Raises `SetupError`
     for a stack that does not allow drills, before anything is touched.
     """
-    for each in drills:
-        preflight.check_allowed(platform, each)
+    used = {each.drill for each in plans}
+    for drill in drills:
+        if drill.drill in used:
+            preflight.check_allowed(platform, drill)
     now = datetime.now(UTC)
     folder = runs_dir / f"{now.strftime('%Y%m%dt%H%M%Sz')}-prove"
     try:

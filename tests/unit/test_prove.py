@@ -175,6 +175,7 @@ def test_there_are_ten_at_least() -> None:
         ({"repeats": 0}, "1 or more"),
         ({"package": "no.such.package"}, "no defects in package"),
         ({"package": "drills.prove"}, "holds no defect"),
+        ({"only": "good", "bad_only": True}, "exclude each other"),
     ],
 )
 def test_bad_input_is_a_line(wanted: dict[str, Any], words: str) -> None:
