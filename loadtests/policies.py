@@ -71,7 +71,7 @@ class LeaseAware(Policy):
         return renewal.renewal_time(renewal.Lease(0.0, seconds), self.random, fresh=False)
 
     def retry(self, attempt: int) -> float:
-        """Full jitter under 0.2 s, doubling to 1 s: the reference pool's pace while Vault is
+        """Full jitter under 0.2 s, doubling to 0.8 s: the reference pool's pace while Vault is
         unavailable."""
         return renewal.backoff(attempt, self.random)
 

@@ -207,7 +207,7 @@ class LeaseKeeper:
         except (VaultError, Refused) as error:
             self._state.counts.issue_failures += 1
             self._failed(error)
-            cap = 1.0 if isinstance(error, VaultUnavailable) else 30.0
+            cap = renewal.OUTAGE_CAP_SECONDS if isinstance(error, VaultUnavailable) else 30.0
             seconds = renewal.backoff(
                 self._state.breaker.failures, self._random, cap=cap, retry_after=_retry_after(error)
             )

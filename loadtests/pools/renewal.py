@@ -16,6 +16,10 @@ from random import Random
 SKEW_MARGIN_SECONDS = 6.0
 """Vault writes VALID UNTIL with 5 s of slack against clocks that disagree; ours is above it."""
 
+OUTAGE_CAP_SECONDS = 0.8
+"""Longest pause between tries while Vault is away: less than a second, so that the try that finds
+it back, the issue and the connect are done little more than a second after its return."""
+
 _SKEW_MARGIN_SHARE = 0.1
 _WINDOW = (0.3, 0.7)
 _REPLACE_FROM = 0.8
@@ -99,7 +103,7 @@ def backoff(
     random: Random,
     *,
     base: float = 0.1,
-    cap: float = 1.0,
+    cap: float = OUTAGE_CAP_SECONDS,
     retry_after: float | None = None,
 ) -> float:
     """Draw the seconds to wait after failure number `attempt` (from 1): full jitter, on top of

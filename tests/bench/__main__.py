@@ -17,14 +17,16 @@ from types import MappingProxyType
 from typing import Any
 
 from loadtests.logs import set_up
-from tests.bench import cost, machine, revocation, storms, table, throughput
+from tests.bench import cost, expiry, machine, outage, revocation, storms, table, throughput
 from tests.integration.pool_servers import Servers, running
 
 FIGURES: Mapping[str, Callable[[Servers], dict[str, Any]]] = MappingProxyType(
     {
         "revocation": revocation.measure,
+        "expiry": expiry.measure,
         "throughput": throughput.measure,
         "storms": storms.measure,
+        "outage": outage.measure,
         "cost": cost.measure,
     }
 )

@@ -21,8 +21,10 @@ def render(results: dict[str, Any]) -> str:
         [
             *_machine(results),
             *_revocation(results["revocation"]),
+            *_expiry(results["expiry"]),
             *_throughput(results["throughput"]),
             *_storms(results["storms"]),
+            *_outage(results["outage"]),
             *_cost(results["cost"]),
         ]
     )
@@ -86,8 +88,112 @@ def _last_failure(row: dict[str, Any]) -> str:
     return f"+{row['last_failure_seconds_after_the_revoke_began'] * 1000:.0f} ms"
 
 
+def _expiry(found: dict[str, Any]) -> list[str]:
+    goal = found["goal_p99_over_baseline"]
+    rows = [
+        (
+            f"`{kind}`",
+            row["rotations"],
+            f"{row['seconds']:g} s",
+            f"{row['requests']:,}",
+            row["failed"],
+            f"{row['p99_milliseconds']} ms",
+            " · ".join(f"{one} ms" for one in row["baseline_p99_milliseconds"]),
+            f"**{row['p99_over_baseline']:.2f}** ({_met(row['p99_over_baseline'] <= goal)})",
+            f"{row['longest_milliseconds']} ms",
+            f"{row['leases']} · {row['renewals']}",
+        )
+        for kind, row in found["pools"].items()
+    ]
+    return [
+        "### 2. Leases that end at max_ttl",
+        "",
+        f"ttl {found['ttl_seconds']} s, max_ttl {found['max_ttl_seconds']} s, "
+        f"{found['threads']} threads, pool of {found['pool_size']}. The baseline is the same pool "
+        "on a lease that does not end, before and after; the goal is no failure, and a p99 of at "
+        f"most {goal} times their mean.",
+        "",
+        *_table(
+            (
+                "pool",
+                "rotations",
+                "in",
+                "requests",
+                "failed",
+                "p99",
+                "baseline p99, before · after",
+                "p99 over baseline",
+                "longest",
+                "leases · renewals",
+            ),
+            rows,
+        ),
+    ]
+
+
+def _outage(found: dict[str, Any]) -> list[str]:
+    error, back = found["goal_error_milliseconds"], found["goal_return_seconds"]
+    shorter = [
+        (
+            f"`{kind}`",
+            f"{row['outage_seconds']} s",
+            f"{row['ttl_seconds']} s",
+            f"{row['requests']:,}",
+            f"{row['failed']} ({_met(row['failed'] == 0)})",
+            row["new_leases"],
+        )
+        for kind, row in ((kind, both["shorter"]) for kind, both in found["pools"].items())
+    ]
+    longer = [
+        (
+            f"`{kind}`",
+            f"{row['failed_before_the_deadline']} of {row['requests_before_the_deadline']:,}",
+            f"{row['failed_past_the_deadline']:,}",
+            ", ".join(f"`{one}`" for one in row["errors"]),
+            f"{row['error_milliseconds_median']} ms",
+            f"{row['error_milliseconds_p99']} ms",
+            f"{row['error_milliseconds_longest']} ms "
+            f"({_met(row['error_milliseconds_longest'] <= error)})",
+            f"{(after := row['first_success_after_the_return_seconds'])} s "
+            f"({_met(after <= back + row['issue_seconds'])})",
+            f"{row['issue_seconds'] * 1000:.0f} ms",
+        )
+        for kind, row in ((kind, both["longer"]) for kind, both in found["pools"].items())
+    ]
+    return [
+        "### 5. Vault away",
+        "",
+        f"SIGKILL, restart, unseal; {found['threads']} threads, pool of {found['pool_size']}. "
+        "For less than what remains of the lease; the goal is no failure:",
+        "",
+        *_table(("pool", "away", "ttl", "requests", "failed", "new leases"), shorter),
+        "For longer. From the deadline on a request fails, and the goal for the longest of these "
+        f"is {error} ms; the first success is to come within {back:g} s of Vault's return and one "
+        "issue:",
+        "",
+        *_table(
+            (
+                "pool",
+                "failed before the deadline",
+                "failed past it",
+                "errors",
+                "an error takes, median",
+                "p99",
+                "longest",
+                "first success after the return",
+                "an issue takes",
+            ),
+            longer,
+        ),
+    ]
+
+
+def _met(kept: bool) -> str:
+    return "met" if kept else "missed"
+
+
 def _throughput(found: dict[str, Any]) -> list[str]:
-    met = "met" if found["ratio_median"] >= found["goal"] else "missed"
+    met = _met(found["ratio_median"] >= found["goal"])
     return [
         "### 3. Throughput over psycopg_pool with fixed credentials",
         "",
