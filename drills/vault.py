@@ -16,9 +16,9 @@ _TRY_AGAIN = {307, 412, 429, 472, 473, 500, 502, 503, 504}
 
 
 class Vault:
-    """Calls with the drill operator's token. Threads may share it."""
+    """Calls with the drill operator's token, or another. Threads may share it."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, token: str | None = None) -> None:
         self.nodes = {node.name: node.address for node in platform.vault.nodes}
         context = ssl.create_default_context(cadata=platform.vault.ca_pem)
         self._http = httpx.Client(
@@ -27,7 +27,8 @@ class Vault:
             headers={"X-Vault-Request": "true"},
             trust_env=False,
         )
-        self._token = platform.vault.operator_token.get_secret_value()
+        own = platform.vault.operator_token.get_secret_value()
+        self.token = own if token is None else token
 
     def close(self) -> None:
         """Close the connections."""
@@ -75,7 +76,7 @@ class Vault:
                         method,
                         f"{address}/v1/{path}",
                         json=json,
-                        headers={"X-Vault-Token": self._token},
+                        headers={"X-Vault-Token": self.token} if self.token else {},
                         timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
                     )
                 except httpx.TransportError as error:

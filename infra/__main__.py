@@ -86,6 +86,7 @@ RotateOperator(
     cluster,
     approle_mount="approle",
     services={each.name: [each.role, each.read_only_role] for each in services},
+    static_roles=static_roles,
 )
 
 outputs.export(

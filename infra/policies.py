@@ -195,7 +195,12 @@ def secret_operator(secrets: Sequence[str]) -> str:
     return "".join(_rule(path, "create", "read", "update") for path in secrets)
 
 
-def rotate_operator(database_mount: str, approle_mount: str, services: dict[str, list[str]]) -> str:
+def rotate_operator(
+    database_mount: str,
+    approle_mount: str,
+    services: dict[str, list[str]],
+    static_roles: Sequence[str] = (),
+) -> str:
     """Return the policy of `drill rotate`: end what a service holds, and see that it ended.
 
     `services` maps each service to its dynamic roles. It issues nothing: a new secret id is
@@ -214,6 +219,7 @@ def rotate_operator(database_mount: str, approle_mount: str, services: dict[str,
             _rule("auth/token/revoke-accessor", "update"),
             *(_rule(f"sys/leases/revoke-prefix/{lease}", "update", "sudo") for lease in leases),
             *(_rule(f"sys/leases/lookup/{lease}", "list", "sudo") for lease in leases),
+            *(_rule(f"{database_mount}/rotate-role/{role}", "update") for role in static_roles),
         ]
     )
 

@@ -7,6 +7,8 @@ and revokes it at its end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_vault as vault
 
@@ -27,6 +29,7 @@ class RotateOperator(pulumi.ComponentResource):
         *,
         approle_mount: pulumi.Input[str],
         services: dict[str, list[str]],
+        static_roles: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("rotation-drills:operator:RotateOperator", name, None, opts)
@@ -34,7 +37,7 @@ class RotateOperator(pulumi.ComponentResource):
             f"{name}-policy",
             name=NAME,
             policy=pulumi.Output.from_input(approle_mount).apply(
-                lambda mount: policies.rotate_operator(MOUNT, mount, services)
+                lambda mount: policies.rotate_operator(MOUNT, mount, services, static_roles)
             ),
             opts=cluster.options(self),
         )
