@@ -1,4 +1,4 @@
-"""Auth methods: AppRole, JWT, Kubernetes."""
+"""Auth methods: AppRole, JWT, Kubernetes, TLS certificates."""
 
 from __future__ import annotations
 
@@ -105,5 +105,17 @@ TYPES = (
         computed=words("aliasNameSource"),
         compare=sets(f"{_TOKEN_SETS} boundServiceAccountNames boundServiceAccountNamespaces"),
         nullable=words("audience"),
+    ),
+    Endpoint(
+        resource="vault:index/certAuthBackendRole:CertAuthBackendRole",
+        path="auth/{backend}/certs/{name}",
+        replaces=words("backend certificate name namespace"),
+        defaults={"backend": "cert", **_TOKEN_DEFAULTS},
+        computed=words("displayName ocspMaxRetries ocspThisUpdateMaxAge"),
+        compare=sets(
+            f"{_TOKEN_SETS} allowedCommonNames allowedDnsSans allowedEmailSans allowedNames "
+            "allowedOrganizationalUnits allowedUriSans requiredExtensions"
+        ),
+        absent=words("certificateWo certificateWoVersion"),
     ),
 )
