@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from drills.verdict import Verdict
 Outcome = Literal["caught", "passed", "missed", "other-bound", "false-alarm", "unknown", "not-had"]
 #: Those that are as they should be.
 EXPECTED: frozenset[Outcome] = frozenset({"caught", "passed"})
+#: How often a cell is run for as long as it is inconclusive.
+TRIES = 2
 GOOD = "none (the good client)"
 CONTROL = "none (the control)"
 
@@ -51,6 +53,7 @@ class Cell:
     reason: str
     seconds: float
     run: str | None
+    tries: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """The row of prove.json."""
@@ -67,6 +70,7 @@ class Cell:
             "reason": self.reason,
             "seconds": self.seconds,
             "run": self.run,
+            "tries": self.tries,
         }
 
 
@@ -157,32 +161,44 @@ def run(
 ) -> Iterator[Cell]:
     """Run the cells in turn and yield each; `clean_up` goes before each, and after the last.
 
-    Ends early after Ctrl-C and after a fault that could not be undone: the cell that it happened
-    in is yielded, those that would have followed are not. A cell that preflight refuses, or before
-    which the stack does not come to rest, can't be had.
+    One that is inconclusive (the machine was too busy for the load, say) is run once more, and
+    says so; no other outcome is. Ends early after Ctrl-C and after a fault that could not be
+    undone: the cell that it happened in is yielded, those that would have followed are not. A
+    cell that preflight refuses, or before which the stack does not come to rest, can't be had.
     """
     known = {each.drill: each for each in drills}
     for number, each in enumerate(plans, start=1):
-        say(f"[{number}/{len(plans)}] {each.defect} in {each.drill}")
-        started = time.monotonic()
-        verdict: Verdict | None = None
-        if each.why_not is not None:
-            cell = Cell(each, "not-had", None, (), each.why_not, 0.0, None)
-        else:
-            try:
-                clean_up()
-                verdict, path = execute(with_faults(known[each.drill], each.faults), each.pool)
-            except SetupError as error:
-                cell = Cell(each, "not-had", None, (), str(error), 0.0, None)
-            else:
-                outcome, broke, reason = judge_cell(each, verdict)
-                seconds = round(time.monotonic() - started, 1)
-                cell = Cell(each, outcome, verdict.verdict, broke, reason, seconds, path.name)
-        say(f"[{number}/{len(plans)}] {cell.outcome}: {cell.reason or 'all bounds kept'}")
+        place = f"[{number}/{len(plans)}]"
+        say(f"{place} {each.defect} in {each.drill}")
+        for tried in range(1, TRIES + 1):
+            cell = replace(_one(each, known, execute, clean_up), tries=tried)
+            say(f"{place} {cell.outcome}: {cell.reason or 'all bounds kept'}")
+            if cell.verdict != "inconclusive":
+                break
         yield cell
-        if verdict is not None and verdict.verdict in {"interrupted", "undo-failed"}:
+        if cell.verdict in {"interrupted", "undo-failed"}:
             return
     clean_up()
+
+
+def _one(
+    plan: Plan,
+    known: Mapping[str, Drill],
+    execute: Callable[[Drill, str], tuple[Verdict, Path]],
+    clean_up: Callable[[], None],
+) -> Cell:
+    """Run one cell once."""
+    if plan.why_not is not None:
+        return Cell(plan, "not-had", None, (), plan.why_not, 0.0, None)
+    started = time.monotonic()
+    try:
+        clean_up()
+        verdict, path = execute(with_faults(known[plan.drill], plan.faults), plan.pool)
+    except SetupError as error:
+        return Cell(plan, "not-had", None, (), str(error), 0.0, None)
+    outcome, broke, reason = judge_cell(plan, verdict)
+    seconds = round(time.monotonic() - started, 1)
+    return Cell(plan, outcome, verdict.verdict, broke, reason, seconds, path.name)
 
 
 def exit_status(cells: Sequence[Cell], planned: int) -> int:

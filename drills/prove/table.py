@@ -56,10 +56,11 @@ def markdown(cells: Sequence[Cell], planned: int, about: dict[str, Any]) -> str:
             continue
         wanted = " or ".join(f"`{bound}`" for bound in cell.plan.bounds)
         broke = ", ".join(f"`{bound}`" for bound in cell.broke) or "none"
+        again = "" if cell.tries == 1 else f" (at try {cell.tries})"
         why = "" if cell.outcome in EXPECTED else f": {_plain(cell.reason)}"
         lines.append(
             f"| `{cell.plan.defect}` | `{cell.plan.drill}` | fail in {wanted} "
-            f"| {cell.verdict or 'none'} | {broke} | {_WORD[cell.outcome]}{why} |"
+            f"| {cell.verdict or 'none'} | {broke} | {_WORD[cell.outcome]}{again}{why} |"
         )
     lines += [
         "",

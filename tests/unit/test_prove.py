@@ -115,6 +115,17 @@ def test_unknown_drill_can_not_be_had() -> None:
     ]
 
 
+def test_inconclusive_cell_is_run_once_more() -> None:
+    """A cell that says nothing is run a second time, and no third; a miss stands at once."""
+    nothing, caught = verdict("inconclusive"), verdict("fail", failed_ratio="fail")
+    [cell] = cells(nothing, caught, plans=[PLAN])
+    assert (cell.outcome, cell.tries) == ("caught", 2)
+    [cell] = cells(nothing, nothing, plans=[PLAN])
+    assert (cell.outcome, cell.tries) == ("unknown", 2)
+    [cell] = cells(verdict("pass"), plans=[PLAN])
+    assert (cell.outcome, cell.tries) == ("missed", 1)
+
+
 @pytest.mark.parametrize(("word", "status"), [("interrupted", 130), ("undo-failed", 5)])
 def test_ends_early(word: str, status: int) -> None:
     """After Ctrl-C, and after a fault that was not undone, no further cell is run."""
