@@ -26,14 +26,16 @@ class NodeKill(Fault[NodeKillParams]):
         """Choose the node by its present part in the cluster."""
         leader = scene.vault.active_node()
         if leader is None:
-            raise FaultError("node-kill: no node leads the cluster now, so there is none to kill")
+            raise FaultError(
+                f"{self.name}: no node leads the cluster now, so there is none to take"
+            )
         if self.params.node == "leader":
             return {"node": leader}
         if self.params.node == "standby":
             return {"node": next(name for name in scene.vault.nodes if name != leader)}
         if self.params.node not in scene.vault.nodes:
             known = ", ".join(scene.vault.nodes)
-            raise FaultError(f"node-kill: there is no node {self.params.node!r}; known: {known}")
+            raise FaultError(f"{self.name}: there is no node {self.params.node!r}; known: {known}")
         return {"node": self.params.node}
 
     def inject(self, scene: Scene, record: Record) -> None:

@@ -39,6 +39,26 @@ class ClusterDriver(Protocol):
         is unsealed already."""
 
 
+class Pausing(Protocol):
+    """A driver with the ability `pause`."""
+
+    def pause(self, node: str) -> None:
+        """Freeze the node's server; its connections stay open. No error when it is frozen."""
+
+    def resume(self, node: str) -> None:
+        """Let it go on. No error when it does."""
+
+
+class Disconnecting(Protocol):
+    """A driver with the ability `disconnect`."""
+
+    def disconnect(self, node: str) -> None:
+        """Take the node off the network. No error when it is off."""
+
+    def reconnect(self, node: str) -> None:
+        """Put it back. No error when it is there."""
+
+
 def open_cluster(platform: Platform) -> ClusterDriver:
     """Return the driver of a stack's cluster."""
     # only the driver that is used is imported

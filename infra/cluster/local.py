@@ -21,7 +21,7 @@ class LocalCluster(RaftCluster):
     def abilities(self) -> frozenset[Ability]:
         """Return what can be done to the nodes from here."""
         by_hand: set[Ability] = set() if self.unseals_itself else {"unseal"}
-        return frozenset({"processes", "postgres-process", "proxy", *by_hand})
+        return frozenset({"processes", "postgres-process", "pause", "proxy", *by_hand})
 
     def lay_out(
         self,
@@ -78,6 +78,18 @@ class LocalCluster(RaftCluster):
     def kill(self, node: str) -> None:
         """End the node's server with SIGKILL."""
         self._process(node).kill()
+
+    def pause(self, node: str) -> None:
+        """Freeze the node's server (SIGSTOP)."""
+        process = self._process(node).find()
+        if process is not None:
+            process.suspend()
+
+    def resume(self, node: str) -> None:
+        """Let it go on (SIGCONT)."""
+        process = self._process(node).find()
+        if process is not None:
+            process.resume()
 
     def _launch(self, node: str) -> None:
         process = self._process(node)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import psycopg
@@ -19,6 +19,7 @@ from drills.database import DynamicRole
 from drills.errors import VaultRefused
 from drills.faults.base import Scene
 from drills.redact import Secrets
+from infra.cluster.abilities import Ability
 from infra.platform import Platform
 
 NODES = ("vault-1", "vault-2", "vault-3")
@@ -224,6 +225,21 @@ class _Cluster:
         if self._nodes[node] == "dead":
             self._nodes[node] = "sealed"
 
+    def pause(self, node: str) -> None:
+        self._nodes[node] = "paused" if self._nodes[node] == "unsealed" else self._nodes[node]
+
+    def resume(self, node: str) -> None:
+        self._nodes[node] = "unsealed" if self._nodes[node] == "paused" else self._nodes[node]
+
+    def disconnect(self, node: str) -> None:
+        self._nodes[node] = "cut" if self._nodes[node] == "unsealed" else self._nodes[node]
+
+    def reconnect(self, node: str) -> None:
+        self._nodes[node] = "unsealed" if self._nodes[node] == "cut" else self._nodes[node]
+
+    def abilities(self) -> frozenset[Ability]:
+        return frozenset(get_args(Ability))
+
     def unseal(self, node: str, keys: Any) -> None:
         assert list(keys) == ["unseal-key-number-one"]
         assert self._nodes[node] != "dead"
@@ -239,9 +255,13 @@ class _Vault:
     def health(self, node: str, **_more: Any) -> int | None:
         unsealed = [name for name in NODES if self._world.nodes[name] == "unsealed"]
         leader = unsealed[self._down % len(unsealed)] if len(unsealed) > 1 else None
-        return {"dead": None, "sealed": 503, "unsealed": 200 if node == leader else 429}[
-            self._world.nodes[node]
-        ]
+        return {
+            "dead": None,
+            "paused": None,
+            "cut": None,
+            "sealed": 503,
+            "unsealed": 200 if node == leader else 429,
+        }[self._world.nodes[node]]
 
     def close(self) -> None:
         """Nothing to close."""
