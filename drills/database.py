@@ -112,6 +112,11 @@ class Database:
         """Return how many of these roles still exist."""
         return int(self._query("SELECT count(*) FROM pg_roles WHERE oid = ANY(%s)", oids)[0][0])
 
+    def too_old(self, vault_role: str) -> int:
+        """Return how many roles of this kind Postgres refuses because VALID UNTIL has passed."""
+        sql = "SELECT count(*) FROM pg_roles WHERE rolname ~ %s AND rolvaliduntil < now()"
+        return int(self._query(sql, _of_role(vault_role))[0][0])
+
     def sessions_left(self, oids: list[int]) -> int:
         """Return how many sessions these roles still have, whether they exist or not."""
         sql = "SELECT count(*) FROM pg_stat_activity WHERE usesysid = ANY(%s)"

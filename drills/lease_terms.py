@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 from drills.faults.base import Scene
 from drills.faults.role_ttl import RoleTtl, RoleTtlParams
-from drills.loads import FleetLoad, Load
+from drills.loads import Load
+from drills.loads.terms import TermsLoad
 from drills.recovery import undo_entry
 from drills.undo import Pending, UndoLog
 from drills.watchdog import Watchdog
@@ -19,7 +20,7 @@ from drills.watchdog import Watchdog
 
 def seconds_of(load: Load, default_ttl: int, max_ttl: int) -> tuple[int, int]:
     """Return (ttl, max_ttl) of new leases under this load; the role's own unless it sets them."""
-    if isinstance(load, FleetLoad) and load.ttl is not None and load.max_ttl is not None:
+    if isinstance(load, TermsLoad) and load.ttl is not None and load.max_ttl is not None:
         return int(load.ttl), int(load.max_ttl)
     return default_ttl, max_ttl
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pulumi
 import pulumi_vault as vault
 
@@ -12,21 +15,27 @@ from infra.secret import secret
 
 
 class DrillOperator(pulumi.ComponentResource):
-    """`token`: periodic, without parent; it can do only what the faults and probes need."""
+    """`token`: periodic, without parent; it can do only what the faults and probes need.
+
+    `roles` holds each dynamic role's creation SQL."""
 
     def __init__(
         self,
         name: str,
         cluster: VaultCluster,
         *,
-        roles: list[str],
+        roles: dict[str, list[str]],
+        static_roles: Sequence[str] = (),
+        audit_dir: Path | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("rotation-drills:operator:DrillOperator", name, None, opts)
         policy = vault.Policy(
             f"{name}-policy",
             name="drill-operator",
-            policy=policies.drill_operator(MOUNT, roles),
+            policy=policies.drill_operator(
+                MOUNT, roles, static_roles=static_roles, audit_dir=audit_dir
+            ),
             opts=cluster.options(self),
         )
         token = vault.Token(

@@ -10,6 +10,12 @@ from drills.parts import Line, Part
 from infra.platform import Platform, Service
 
 
+def _written(value: Any) -> Any:
+    if isinstance(value, float):  # every one is a duration
+        return durations.render(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 class Load(Part):
     """One `load:` of a drill file.
 
@@ -25,10 +31,7 @@ class Load(Part):
     def as_file(self) -> dict[str, Any]:
         """Return it as a drill file has it, defaults written out, durations with their unit."""
         dumped = self.model_dump(exclude_none=True)
-        return {
-            name: durations.render(value) if isinstance(value, float) else value
-            for name, value in dumped.items()
-        }
+        return {name: _written(value) for name, value in dumped.items()}
 
     def service_of(self, platform: Platform) -> Service:
         """Return the service whose role the clients use: the one named, else the stack's first.

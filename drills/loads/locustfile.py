@@ -15,6 +15,7 @@ from drills.loads.url import Url
 from drills.parts import Line, Positive
 
 _SECONDS = 60.0
+_HEADING = "Available Users:"
 
 
 class LocustfileLoad(Load):
@@ -69,3 +70,8 @@ class LocustfileLoad(Load):
             said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
             words = said[-1].strip() if said else f"locust ended with status {done.returncode}"
             raise SetupError(f"load.locustfile: {path}: {words}")
+        _, _, users = done.stdout.partition(_HEADING)
+        if not users.strip():
+            raise SetupError(
+                f"load.locustfile: {path}: it has no User class, so nobody would send a request"
+            )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from drills.loads.base import Load
+from drills.loads.terms import TermsLoad
 from drills.parts import Line, Positive
 
 
-class ServiceLoad(Load):
+class ServiceLoad(TermsLoad):
     """Who asks whom: `users` send requests to `pools` instances of the service's pool."""
 
     key: ClassVar[str] = "service"

@@ -65,10 +65,6 @@ class UrlLoad(Load):
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return self.requests or (f"GET {path}",)
 
-    def as_file(self) -> dict[str, Any]:
-        """Return it as a drill file has it."""
-        return {**super().as_file(), "requests": list(self.asked)}
-
     def client(self, pool: str) -> str:
         """Whatever pool the service has, the drill does not know it."""
         return "its own (url)"

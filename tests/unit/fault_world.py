@@ -6,6 +6,7 @@ It answers the calls that the faults make and no others: an unknown one is a tes
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from unittest.mock import patch
 import psycopg
 
 from drills.database import DynamicRole
-from drills.errors import VaultRefused
+from drills.errors import VaultRefused, VaultUnreachable
 from drills.faults.base import Scene
 from drills.redact import Secrets
 from infra.cluster.abilities import Ability
@@ -43,7 +44,7 @@ def platform(state_dir: Path, ca_pem: str = "") -> Platform:
                     for name in NODES
                 ],
                 "ca_pem": ca_pem,
-                "audit_logs": [],
+                "audit_logs": [str(state_dir / "audit-1.log")],
                 "database_mount": "database",
                 "operator_token": "hvs.operator-token-of-the-tests",
                 "unseal_keys": ["unseal-key-number-one"],
@@ -71,6 +72,11 @@ def platform(state_dir: Path, ca_pem: str = "") -> Platform:
                     "read_only_role": "orders-ro",
                     "default_ttl_seconds": 60,
                     "max_ttl_seconds": 300,
+                    "static": {
+                        "role": "orders-static",
+                        "username": "orders_batch",
+                        "rotation_period_seconds": 3600,
+                    },
                 }
             ],
             "drills": {"allowed": True, "state_dir": str(state_dir / "drills")},
@@ -84,7 +90,15 @@ class World:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self.nodes = dict.fromkeys(NODES, "unsealed")
-        self.ttls = {"orders": {"default_ttl": 60, "max_ttl": 300}}
+        self.roles: dict[str, dict[str, Any]] = {
+            "orders": {
+                "default_ttl": 60,
+                "max_ttl": 300,
+                "creation_statements": ["CREATE ROLE;"],
+                "renew_statements": ["ALTER ROLE;"],
+            }
+        }
+        self.audit_devices: dict[str, Any] = {"file-1/": {}}
         self.quotas: dict[str, Any] = {}
         self.leases = {"database/creds/orders/one": 11, "database/creds/orders/two": 12}
         self.logins = ["auth/approle/login/h1"]
@@ -102,7 +116,9 @@ class World:
         return copy.deepcopy(
             {
                 "nodes": self.nodes,
-                "ttls": self.ttls,
+                "roles": self.roles,
+                "audit_devices": self.audit_devices,
+                "pipes": [path.name for path in self.state_dir.glob("*.fifo")],
                 "quotas": self.quotas,
                 "proxies": self.proxies,
                 "postgres": self.postgres_runs,
@@ -274,10 +290,13 @@ class _Vault:
         held = [*self._world.leases, *self._world.logins]
         return [lease.removeprefix(prefix) for lease in held if lease.startswith(prefix)]
 
-    def call(  # noqa: PLR0912 - a branch an endpoint
+    def call(  # noqa: PLR0911, PLR0912 - a branch an endpoint
         self, method: str, path: str, *, json: Any = None, **_more: Any
     ) -> dict[str, Any]:
         world = self._world
+        for device in world.audit_devices.values():
+            if "file_path" in device and not _is_read(device["file_path"]):
+                raise VaultUnreachable(f"{path}: an audit device blocks")
         if path == "sys/leases/revoke":
             if not world.proxies["vault-to-postgres"]["enabled"]:
                 raise VaultRefused(400, path, "failed to revoke entry")
@@ -302,8 +321,21 @@ class _Vault:
         elif found := re.fullmatch(r"database/creds/(.*)", path):
             return world.new_lease(found[1])
         elif found := re.fullmatch(r"database/roles/(.*)", path):
-            world.ttls[found[1]].update(json or {})
-            return {"data": dict(world.ttls[found[1]])}
+            for key, value in (json or {}).items():
+                statements = key.endswith("_statements") and isinstance(value, str)
+                world.roles[found[1]][key] = [value] if statements else value
+            return {"data": dict(world.roles[found[1]])}
+        elif path in {"sys/leases/renew", "database/rotate-role/orders-static"}:
+            world.rotations += path.startswith("database/rotate-role")
+        elif path == "database/static-creds/orders-static":
+            return {"data": {"password": f"{PASSWORD}-{world.rotations}"}}
+        elif path == "sys/audit":
+            return {"data": dict(world.audit_devices)}
+        elif found := re.fullmatch(r"sys/audit/(drill-.*)", path):
+            if method == "PUT":
+                world.audit_devices[f"{found[1]}/"] = json["options"]
+            if method == "DELETE":
+                world.audit_devices.pop(f"{found[1]}/", None)
         elif found := re.fullmatch(r"sys/quotas/rate-limit/(drill-.*)", path):
             if method == "GET" and found[1] not in world.quotas:
                 raise VaultRefused(404, path, "no such quota")
@@ -316,6 +348,15 @@ class _Vault:
         else:
             raise AssertionError((method, path))
         return {}
+
+
+def _is_read(pipe: str) -> bool:
+    """Whether somebody reads the pipe, so that a write to it would not block."""
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 class Session:
@@ -367,8 +408,12 @@ class _Database:
     def sessions_named(self, name: str) -> int:
         return sum(session.name == name for session in self._world.sessions)
 
-    def login(self, _username: str, _password: str) -> str:
-        return "refused"
+    def login(self, username: str, password: str) -> str:
+        good = f"{PASSWORD}-{self._world.rotations}"
+        return "accepted" if (username, password) == ("orders_batch", good) else "refused"
+
+    def too_old(self, role: str) -> int:
+        return int("interval" in self._world.roles[role]["creation_statements"][0])
 
 
 class _PostgresProcess:
