@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-from psycopg.pq import ConnStatus
 from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 
@@ -22,8 +21,10 @@ class _End:
         self.sqlstate: str | None = None
 
     def note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        if diagnostic.severity_nonlocalized in {"FATAL", "PANIC"}:
-            self.sqlstate = diagnostic.sqlstate or "FATAL"
+        sqlstate = diagnostic.sqlstate or "FATAL"
+        # a crash of another session ends this one with a WARNING (57P02)
+        if diagnostic.severity_nonlocalized in {"FATAL", "PANIC"} or sqlstate.startswith("57P0"):
+            self.sqlstate = sqlstate
 
 
 class LeasedSession:
@@ -55,17 +56,16 @@ class LeasedSession:
     def alive(self) -> bool:
         """Say whether the server still holds this session, as far as its socket tells.
 
-        Costs a read of a non-blocking socket (under 1 µs), no round trip. The first read may get
-        the server's last words, the second then sees the end of the stream.
+        Costs one read of a non-blocking socket (1 to 2 µs), no round trip: it gets the server's
+        last words, or the end of the stream.
         """
         pgconn = self.pgconn
         try:
             pgconn.consume_input()
             pgconn.is_busy()  # makes libpq read what came, and call the notice handler
-            pgconn.consume_input()
         except psycopg.OperationalError:
             return False
-        return self._end.sqlstate is None and pgconn.status == ConnStatus.OK
+        return self._end.sqlstate is None
 
 
 class LeasedConnection(LeasedSession, psycopg.Connection[TupleRow]):

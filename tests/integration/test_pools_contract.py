@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import signal
 import threading
 import traceback
 
@@ -143,3 +145,26 @@ def test_no_secret_is_logged_or_raised(
     assert "credential adopted" in everything
     assert "CredentialsUnavailable" in everything
     assert [value for value in handled if value in everything] == []
+
+
+@pytest.mark.parametrize("end", ["terminated", "crashed"])
+def test_a_session_that_ended_is_known_without_a_round_trip(healthy: Servers, end: str) -> None:
+    """Idle sessions that the server ended are never lent: whether an administrator did it, or the
+    crash of another session."""
+    with LeaseAwarePool(healthy.target(), min_size=4, timeout=30) as pool:
+        pool.wait()
+        with healthy.superuser() as owner:
+            found = "SELECT pid FROM pg_stat_activity WHERE usename = %s"
+            pids = [row[0] for row in owner.execute(found, (pool.lease()["username"],))]
+            if end == "terminated":
+                owner.execute(
+                    "SELECT pg_terminate_backend(pid, 30000) FROM unnest(%s) pid", (pids,)
+                )
+            else:
+                os.kill(pids[0], signal.SIGKILL)  # the postmaster ends all others
+        idle = list(pool._pool)
+        until("all sessions have ended", lambda: not any(one.alive() for one in idle), seconds=30)
+        for _ in range(8):
+            query(pool)
+        if end == "crashed":
+            assert pool.lease()["issues"] == 1
