@@ -20,12 +20,15 @@ from infra.postgres import Postgres, PostgresArgs
 from infra.rotate_operator import RotateOperator
 from infra.service import Service, ServiceArgs
 from infra.service_group import ServiceGroup
+from infra.terms import Terms
 from infra.tls import CertificateAuthority
 
 config = settings.load()
 environment = pulumi.get_stack()
 state_dir = settings.state_dir()
 ways = lines(config)
+
+Terms("terms", config)
 
 names = config.servers
 authority = CertificateAuthority("authority", names=names) if names else None

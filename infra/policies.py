@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import role_sql, skew_sql
+from infra.service_settings import DEFAULT_DATABASE
 
 
 def _rule(path: str, *capabilities: str) -> str:
@@ -162,7 +163,7 @@ def drill_operator(
             ),
             *([_audit_device(audit_dir)] if audit_dir else []),
             _rule("sys/audit", "read", "sudo"),
-            _rule(f"{database_mount}/rotate-root/*", "update"),
+            _rule(f"{database_mount}/rotate-root/{DEFAULT_DATABASE}", "update"),
             _rule("sys/quotas/rate-limit/drill-*", "create", "read", "update", "delete", "sudo"),
             _rule("sys/step-down", "update", "sudo"),
             _rule("sys/storage/raft/autopilot/state", "read"),

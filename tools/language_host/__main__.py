@@ -55,6 +55,7 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
     def __init__(self, engine: str) -> None:
         self._engine = engine
         self._running: set[subprocess.Popen[str]] = set()
+        self._plugins: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -108,6 +109,30 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(error=f"the program ended with status {program.returncode}")
 
+    def RunPlugin(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Run a policy pack to its end, its output handed on as it comes."""
+        program = subprocess.Popen(
+            [
+                *(_interpreter(request.info), "-Pu", "-m", "pulumi.policy"),
+                *(*request.args, request.info.program_directory),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=dict(each.partition("=")[::2] for each in request.env) or None,
+            cwd=request.info.program_directory or None,
+        )
+        with self._lock:
+            self._plugins.add(program)
+        context.add_callback(program.terminate)  # the engine is done with it
+        try:
+            assert program.stdout is not None  # noqa: S101 - it is a pipe
+            while line := program.stdout.readline():
+                yield language_pb2.RunPluginResponse(stdout=line)
+            yield language_pb2.RunPluginResponse(exitcode=program.wait())
+        finally:
+            with self._lock:
+                self._plugins.discard(program)
+
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Tell the version, which is the SDK's."""
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
@@ -148,6 +173,8 @@ class PythonLanguage(language_pb2_grpc.LanguageRuntimeServicer):
         with self._lock:
             for program in self._running:
                 program.terminate()
+            for plugin in self._plugins:
+                plugin.terminate()
 
 
 def main() -> None:

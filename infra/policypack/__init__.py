@@ -1,0 +1,1 @@
+"""The policy pack: `pulumi preview --policy-pack infra/policypack` refuses what breaks a rule."""
