@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from drills.faults.base import Record, Scene
-from drills.faults.node_kill import NodeKill
+from drills.faults.node_kill import NodeKill, restart_unless_whole
 from infra.cluster.driver import Disconnecting
 
 
@@ -23,8 +23,9 @@ class NodeDisconnect(NodeKill):
         cast("Disconnecting", scene.cluster).disconnect(record["node"])
 
     def undo(self, scene: Scene, record: Record) -> None:
-        """Put it back; no error when it is there."""
+        """Put it back; no error when it is there A node that does not recover is restarted."""
         cast("Disconnecting", scene.cluster).reconnect(record["node"])
+        restart_unless_whole(scene, record["node"])
 
     def by_hand(self, record: Record) -> str:
         """Name what puts it back."""

@@ -87,6 +87,17 @@ def verify_voters(scene: Scene, *, seconds: float = 30) -> list[str]:
     return []
 
 
+def restart_unless_whole(scene: Scene, node: str) -> None:
+    """Restart a node that has not found its place again within 10 s of being back.
+
+    Seen on Vault 1.21.0: a leader that was frozen stepped down in raft, yet called itself active
+    until it was restarted.
+    """
+    if verify_voters(scene, seconds=10):
+        scene.cluster.kill(node)
+        revive(scene, [node])
+
+
 def revive(scene: Scene, nodes: list[str]) -> None:
     """Start every node of these that does not run, then unseal them.
 

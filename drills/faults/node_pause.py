@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from drills.faults.base import Record, Scene
-from drills.faults.node_kill import NodeKill
+from drills.faults.node_kill import NodeKill, restart_unless_whole
 from infra.cluster.driver import Pausing
 
 
@@ -24,8 +24,9 @@ class NodePause(NodeKill):
         cast("Pausing", scene.cluster).pause(record["node"])
 
     def undo(self, scene: Scene, record: Record) -> None:
-        """Let it go on; no error when it does."""
+        """Let it go on; no error when it does A node that does not recover is restarted."""
         cast("Pausing", scene.cluster).resume(record["node"])
+        restart_unless_whole(scene, record["node"])
 
     def by_hand(self, record: Record) -> str:
         """Name what lets it go on."""
