@@ -27,6 +27,7 @@ from drills.bounds import (
     renewals_per_client,
     revoked_roles_left,
     sessions_on_revoked_roles,
+    static_sessions,
     unsealed_voters,
 )
 from drills.bounds.base import Bound, BoundParams, Finding, evaluate
@@ -52,6 +53,7 @@ BOUNDS: dict[str, Bound[Any]] = {
         duplicate_effects,
         revoked_roles_left,
         sessions_on_revoked_roles,
+        static_sessions,
         old_login_accepted,
         orphan_roles,
         irrevocable_leases,

@@ -13,6 +13,7 @@ from drills.probes.node_health import NodeHealth
 from drills.probes.postgres_roles import PostgresRoles
 from drills.probes.postgres_sessions import PostgresSessions
 from drills.probes.raft import Raft
+from drills.probes.static_sessions import StaticSessions
 from drills.probes.telemetry import Telemetry
 from drills.vault import Vault
 from infra.platform import Platform
@@ -36,6 +37,7 @@ def open_probes(
         Telemetry(vault, observe, failed),
         PostgresRoles(platform, vault, observe, failed),
         PostgresSessions(platform, observe, failed),
+        StaticSessions(platform, observe, failed),
         # elsewhere (driver external), what rests on the log is missing, and so inconclusive
         *(
             [Audit(platform, to_monotonic, observe, failed, past_seconds=past_seconds)]

@@ -44,6 +44,7 @@ EVERY_BOUND: list[dict[str, Any]] = [
     {"excess_capabilities": {"at_most": 0}},
     {"revoked_roles_left": {"at_most": 0}},
     {"sessions_on_revoked_roles": {"at_most": 0}},
+    {"static_sessions": {"at_most": 0}},
     {"old_login_accepted": {"at_most": 0}},
     {"orphan_roles": {"at_most": 0}},
     {"irrevocable_leases": {"at_most": 0}},

@@ -104,6 +104,7 @@ def samples() -> list[dict[str, Any]]:
         rows.append((second + 0.2, {"probe": "postgres_roles", **roles}))
         sessions = {"sessions": 3 if gone else 80, "orphan_sessions": 0}
         rows.append((second + 0.3, {"probe": "postgres_sessions", **sessions}))
+        rows.append((second + 0.4, {"probe": "static_sessions", "sessions": 0}))
     for pool in range(4):
         who = {"role": "orders", "client": f"c{pool}", "entity": "orders", "ok": True}
         rows.append((0.6 + pool / 10, {"probe": "audit", "op": "issue", **who}))

@@ -49,6 +49,7 @@ def renewals(count: int, *, every: float, client: str | None = None) -> list[dic
 CASES = [
     ("duplicate_effects", "effects", {"duplicates": 3}, 3),
     ("excess_capabilities", "capabilities", {"allowed": ["sys/seal", "sys/audit/x"]}, 2),
+    ("static_sessions", "static_sessions", {"sessions": 7}, 7),
     ("leases_left", "settled", {"leases": 9}, 5),
 ]
 
@@ -72,7 +73,9 @@ def test_missing_is_inconclusive(
     assert found(tmp_path / "2", name, 0, changed(probe, **nothing)).verdict == "inconclusive"
 
 
-@pytest.mark.parametrize("name", ["duplicate_effects", "excess_capabilities", "leases_left"])
+@pytest.mark.parametrize(
+    "name", ["duplicate_effects", "excess_capabilities", "leases_left", "static_sessions"]
+)
 def test_kept(tmp_path: Path, name: str) -> None:
     """A run in which nothing of it was seen keeps the bound."""
     assert found(tmp_path, name, 0, samples()).verdict == "pass"
