@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import runpy
 from typing import Any
 
-import pulumi
 import pytest
-from pulumi.runtime import mocks, rpc
-from pulumi.runtime.stack import run_pulumi_func
+from program_mocks import Recorder, run_program
+from pulumi.runtime import rpc
 
 from infra.platform import Platform
 
@@ -23,73 +20,9 @@ CONFIG = {
 }
 
 
-class Recorder(mocks.Mocks):
-    """Notes every resource, and computes what the real ones would."""
-
-    def __init__(self) -> None:
-        self.resources: list[mocks.MockResourceArgs] = []
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.resources.append(args)
-        computed: dict[str, Any] = {}
-        match args.typ:
-            case "pulumi-python:dynamic/tls:CertificateAuthority":
-                pair = {"certificate": "C", "key": "K"}
-                computed = {
-                    "ca_pem": "CA",
-                    "certificates": dict.fromkeys(args.inputs["names"], pair),
-                }
-            case "pulumi-python:dynamic/vault:VaultServers":
-                computed = {"unseal_keys": ["u1", "u2", "u3"], "provisioner_token": "p"}
-            case "pulumi-python:dynamic/password:Password":
-                computed = {"value": f"made-up-{args.name}"}
-            case "pulumi-python:dynamic/postgres:PostgresServer":
-                computed = {"password": "made-up"}
-            case "vault:index/authBackend:AuthBackend":
-                computed = {"accessor": f"accessor-of-{args.name}"}
-            case "vault:index/token:Token":
-                computed = {"clientToken": "made-up-operator-token"}
-            case "vault:appRole/authBackendRole:AuthBackendRole":
-                computed = {"roleId": "role-id"}
-            case "vault:appRole/authBackendRoleSecretId:AuthBackendRoleSecretId":
-                computed = {"secretId": "made-up-secret-id"}
-        return f"{args.name}-id", {**args.inputs, **computed}
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
-        raise AssertionError(f"the program calls no function, but asked for {args.token}")
-
-    def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The inputs of all resources of one type, by name."""
-        return {each.name: each.inputs for each in self.resources if each.typ == kind}
-
-
 @pytest.fixture(scope="module")
 def program() -> tuple[Recorder, dict[str, Any]]:
-    recorder = Recorder()
-    outputs: dict[str, Any] = {}
-
-    def run() -> None:
-        asyncio.set_event_loop(asyncio.new_event_loop())
-        mocks.set_mocks(recorder, project="rotation-drills", stack="dev")
-        pulumi.runtime.set_all_config(CONFIG)
-        original = pulumi.export
-        pulumi.export = outputs.__setitem__
-        try:
-            loop = asyncio.get_event_loop()
-            loop.run_until_complete(
-                run_pulumi_func(lambda: runpy.run_module("infra", run_name="__main__") and None)
-            )
-            for name, value in outputs.items():
-                resolved = pulumi.Output.from_input(value)
-                outputs[name] = (
-                    loop.run_until_complete(resolved.future()),
-                    loop.run_until_complete(resolved.is_secret()),
-                )
-        finally:
-            pulumi.export = original
-
-    run()
-    return recorder, outputs
+    return run_program(CONFIG)
 
 
 def unwrapped(value: Any) -> Any:
