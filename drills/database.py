@@ -86,6 +86,14 @@ class Database:
             autocommit=True,
         )
 
+    def sessions_writing(self) -> int:
+        """Return how many sessions of dynamic roles have written and not committed yet."""
+        sql = (
+            "SELECT count(*) FROM pg_stat_activity WHERE usename ~ %s"
+            " AND state = 'idle in transaction' AND query ~* '^\\s*(insert|update|delete)'"
+        )
+        return int(self._query(sql, _DYNAMIC)[0][0])
+
     def sessions_named(self, name: str) -> int:
         """Return how many sessions call themselves `name` (their application_name)."""
         sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from pydantic import Field
 
 from drills.faults.base import FaultParams, Record, Scene
 from drills.faults.lines import Line
 from drills.faults.toxic import ToxicFault
 from drills.toxiproxy import Toxiproxy
-from infra.waiting import wait_for
+from infra.waiting import WaitedTooLong, wait_for
 
 PROXY = "postgres"
+_WRITERS = 3
 
 
 class RepliesLostParams(FaultParams):
     """`latency_ms`: how long an answer is on its way; `times`: how often all connections end."""
 
-    latency_ms: int = Field(default=300, ge=50, le=2000)
+    latency_ms: int = Field(default=500, ge=50, le=2000)
     times: int = Field(default=3, ge=1, le=20)
 
 
@@ -47,19 +50,31 @@ class RepliesLost(ToxicFault[RepliesLostParams]):
         return None if late else f"answered in {seconds:.3f} s"
 
     def inject(self, scene: Scene, record: Record) -> None:
-        """Delay, then end all connections again and again, each time with work under way."""
+        """Delay, then end all connections again and again, each time with commits under way."""
         super().inject(scene, record)
         toxiproxy = Toxiproxy(scene.platform.proxy.api)
         for _ in range(self.params.times):
-            if scene.stopping.wait(self._between):
+            self._wait_for_commits(scene)
+            if scene.stopping.is_set():
                 return
             toxiproxy.enable(PROXY, on=False)
             toxiproxy.enable(PROXY, on=True)
 
-    @property
-    def _between(self) -> float:
-        """Seconds until clients have connected anew and work again: some ten round trips."""
-        return 10 * self.params.latency_ms / 1000
+    def _wait_for_commits(self, scene: Scene) -> None:
+        """Wait until the answers to some commits should be under way; 10 s for writers at most.
+
+        Who has written by now gets the answer to that within one latency, commits at once, and
+        waits for the answer to the commit for another one. A quarter more leaves a slow client
+        time to commit. Where nobody writes, connections end all the same.
+        """
+        with contextlib.suppress(WaitedTooLong):
+            wait_for(
+                lambda: scene.stopping.is_set() or scene.database.sessions_writing() >= _WRITERS,
+                "clients that write",
+                seconds=10,
+                every=0.02,
+            )
+        scene.stopping.wait(1.25 * self.params.latency_ms / 1000)
 
     def undo(self, scene: Scene, record: Record) -> None:
         """Let through again, at once."""
