@@ -145,8 +145,10 @@ class AsyncLeaseAwarePool(AsyncConnectionPool[AsyncLeasedConnection]):
         if self._closed:
             return
         self._opener.keeper.stop()
-        await super().close(timeout)
-        await asyncio.to_thread(self._opener.keeper.close, timeout)
+        try:
+            await super().close(timeout)
+        finally:  # whoever cancels a close still wants the leases given back
+            await asyncio.to_thread(self._opener.keeper.close, timeout)
 
     def lease(self) -> dict[str, Any]:
         """Return lease age and remaining seconds, generation, counts and breaker state."""

@@ -123,8 +123,7 @@ class EngineLease:
     def _checkin(self, session: object, _record: Any) -> None:
         if not isinstance(session, LeasedConnection):  # None: it was invalidated
             return
-        self._doubt(session)
-        opener = self._opener
+        opener = self._doubt(session)
         with self._lock:
             session.lent = False
             if opener is None or not opener.state.usable(session.generation):
@@ -135,10 +134,15 @@ class EngineLease:
             session.note(error)
             self._doubt(session)
 
-    def _doubt(self, session: LeasedConnection) -> None:
+    def _doubt(self, session: LeasedConnection) -> SessionOpener | None:
+        """Have the lease replaced if an administrator ended `session`; return whose it is, None
+        when the engine was disposed of since."""
         opener = self._opener
-        if opener is not None and session.ended_by == ADMIN_SHUTDOWN:
+        if opener is None or not opener.holds(session):
+            return None
+        if session.ended_by == ADMIN_SHUTDOWN:
             opener.state.doubt(session.generation)
+        return opener
 
     def _disposed(self, _engine: Engine) -> None:
         with self._lock:

@@ -138,6 +138,11 @@ class SessionOpener:
         self.trouble = None
         return True
 
+    def holds(self, session: LeasedSession) -> bool:
+        """Say whether it was opened here."""
+        with self._registry:
+            return session in self._sessions
+
     def sessions(self) -> list[LeasedSession]:
         """Return the sessions that are open."""
         with self._registry:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from loadtests.pools import PoolOpenError, open_pool
+from loadtests.target import TokenFile
 from tests.integration.pool_load import query, works
 from tests.integration.pool_servers import Servers, until
 
@@ -103,6 +104,19 @@ def test_the_agent_dies_with_a_guard_that_is_killed(healthy: Servers) -> None:
 
 def _runs(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_an_agent_uses_a_token_file_as_well(healthy: Servers, tmp_path: Path) -> None:
+    """The target's auth method is the agent's."""
+    file = tmp_path / "token"
+    made = healthy.operator().auth.token.create(policies=["orders"], ttl="10m")
+    file.write_text(made["auth"]["client_token"])
+    target = healthy.target(auth=TokenFile(method="token-file", path=file))
+    pool = open_pool("agent-file", target, size=1)
+    try:
+        query(pool)
+    finally:
+        pool.close()
 
 
 def test_a_role_that_does_not_exist_is_said_and_leaves_nothing(healthy: Servers) -> None:

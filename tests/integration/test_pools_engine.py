@@ -180,6 +180,20 @@ def test_dispose_gives_back_and_the_engine_can_begin_again(healthy: Servers) -> 
             assert not [one for one in threading.enumerate() if "engine-of-a-test" in one.name]
 
 
+def test_what_was_lent_at_dispose_does_not_cost_the_next_lease(healthy: Servers) -> None:
+    """A session of the lease that was given back says nothing about the one after it."""
+    with _engine(healthy.target()) as (engine, lease):
+        held = engine.connect()
+        held.execute(text("SELECT 1"))
+        engine.dispose()  # its session is ended with its lease
+        _select(engine)
+        with pytest.raises(OperationalError):
+            held.execute(text("SELECT 1"))
+        held.close()
+        _select(engine)
+        assert lease.lease()["generation"] == lease.lease()["issues"] == 1
+
+
 def test_bad_input_is_said_and_leaves_nothing(healthy: Servers) -> None:
     """A wrong role or driver: a typed error, no lease, no thread."""
     before = set(threading.enumerate())
