@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 #: Below this a value is no secret but a word, and would be found everywhere.
 _SHORTEST = 8
@@ -40,14 +43,23 @@ class Secrets:
 
     def scan(self, files: Iterable[Path]) -> list[dict[str, str]]:
         """Return a row (`file`, `kind`) for each secret found in `files`; never the secret."""
-        with self._lock:
-            known = [(value.encode(), kind) for value, kind in self._known.items()]
         hits = []
         for file in files:
             content = file.read_bytes()
-            hits += [{"file": file.name, "kind": kind} for kind in _kinds_in(content, known)]
+            hits += [{"file": file.name, "kind": kind} for kind in self._kinds_in(content)]
         return hits
 
+    def scan_text(self, name: str, text: str) -> list[dict[str, str]]:
+        """Return such rows for a text that is in no file; `file` is `name` then."""
+        return [{"file": name, "kind": kind} for kind in self._kinds_in(text.encode())]
 
-def _kinds_in(content: bytes, known: list[tuple[bytes, str]]) -> list[str]:
-    return [kind for value, kind in known if value in content]
+    def _kinds_in(self, content: bytes) -> list[str]:
+        with self._lock:
+            known = list(self._known.items())
+        return [kind for value, kind in known if any(form in content for form in _forms(value))]
+
+
+def _forms(value: str) -> set[bytes]:
+    """Return how a secret may be written: as it is, in JSON, in a URL, and in base64."""
+    written = {value, json.dumps(value)[1:-1], quote(value, safe="")}
+    return {form.encode() for form in written} | {base64.b64encode(value.encode())}

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from drills import preflight, settle
+from drills import leaks, preflight, settle
 from drills.definition import Drill
 from drills.errors import SetupError
 from drills.faults.base import Fault
@@ -34,8 +34,10 @@ from drills.redact import Secrets
 from drills.safeguards import Watch
 from drills.undo import Pending, UndoLog, only_drill
 from drills.verdict import Verdict
+from drills.warm import wait_until_warm
 from drills.watchdog import Watchdog
 from infra.platform import Platform
+from tools.environment import find_root
 
 _GUARDED = {"baseline", "fault"}
 #: A fault that stands this long (seconds) over its phase, or takes this long to be undone, has a
@@ -155,10 +157,17 @@ class Run:
 
     def _scan(self) -> None:
         """Search all that was written for every secret that was handled; the last sample."""
-        files = [path for path in sorted(self._folder.path.iterdir()) if path.is_file()]
-        hits = self._secrets.scan(files)
+        found = leaks.scan(
+            self._secrets,
+            run_folder=self._folder.path,
+            state_dir=self._platform.drills.state_dir,
+            stack=self._platform.stack,
+            root=find_root(),
+        )
         with RunFolder(self._folder.path, redact=self._secrets.redact) as folder:
-            folder.sample("secrets", handled=len(self._secrets), hits=hits)
+            folder.sample("secrets", handled=len(self._secrets), hits=found.hits)
+            if found.missing:
+                folder.event("probe-failed", probe="secrets", error=found.missing)
 
     # -- load, phases, faults -------------------------------------------------------------------
 
@@ -181,6 +190,9 @@ class Run:
                 load.start(waiting=self._stop_if_signalled)
                 self._folder.event("load-started")
                 self._watchdog.wait_until_watching()
+                if not isinstance(load, FleetProcesses):  # which makes no requests of its own
+                    requests = self._folder.path / "requests.jsonl"
+                    wait_until_warm(requests, lambda: self._look_around(load))
                 self._go_through(faults, load)
             finally:
                 # In this order: nothing that fails here may keep the fault from being undone.

@@ -43,3 +43,21 @@ def load_platform(stack: str, root: Path) -> Platform:
         raise SetupError(
             f"stack {stack}: output {where}: {first['msg']}: run `pulumi up --stack {stack}`"
         ) from None
+
+
+def export_state(stack: str, root: Path) -> str:
+    """Return the stack's state as Pulumi would hand it on, its secrets encrypted; it is in memory
+    only. Raises `SetupError` when there is none."""
+    told = subprocess.run(
+        ["pulumi", "stack", "export", "--stack", stack],
+        cwd=root,
+        env=pulumi_environment(root),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode or not told.stdout:
+        reason = (told.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise SetupError(f"stack {stack}: {reason}")
+    return told.stdout

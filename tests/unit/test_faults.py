@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drills.definition import catalog
-from drills.errors import FaultError, SetupError, VaultRefused
+from drills.errors import FaultError, SetupError, VaultRefused, VaultUnreachable
 from drills.faults.registry import make, names
 from drills.recovery import undo_entries, undo_entry
 from drills.undo import Pending, UndoLog
@@ -147,14 +147,14 @@ def test_recover_after_a_crash_at_any_instant(
             fault = make(name, PARAMS[name])
             try:
                 record = fault.prepare(scene)
-            except FaultError:  # nothing to inject into, after what came before
+            except (FaultError, VaultUnreachable):  # nothing to inject into, after what came before
                 continue
             log.add(Pending("run", name, PARAMS[name], record))
             step += 1
             if step > instant:
                 break
             # one fault may keep another from being injected: it is undone all the same
-            with contextlib.suppress(FaultError, VaultRefused, psycopg.Error):
+            with contextlib.suppress(FaultError, VaultRefused, VaultUnreachable, psycopg.Error):
                 fault.inject(scene, record)
             _end_threads(fault)
             step += 1
