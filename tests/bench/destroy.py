@@ -59,10 +59,14 @@ def main() -> int:
     """Bring a stack up, lease, destroy, look."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.destroy", description=__doc__)
     parser.add_argument("--leases", type=int, default=1000)
+    parser.add_argument("--base-port", type=int, help="of a free range of 50; default: found")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-destroy-") as name:
         Path(name).chmod(0o755)  # Postgres may run under an account of its own
         live = LiveStack(Path(name) / "stack")
+        if options.base_port:
+            live.base_port = options.base_port
+            live.configure(allowed=True)
         file = live.root / "Pulumi.dev.yaml"
         # none may end by itself while the others are taken
         file.write_text(file.read_text().replace("60s", "1h").replace("5m", "2h"))
