@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,6 +128,27 @@ def config_schema() -> None:
     print_json(settings.schema())
 
 
+@app.command()
+def artefacts(
+    service: Annotated[str, typer.Argument(help="A service of the stack.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; artefacts/SERVICE if not given.")
+    ] = None,
+    stack: Stack = "dev",
+    as_json: Json = False,
+) -> None:
+    """Write what a service needs to get its credentials: Vault Agent's files, a pod's part."""
+    from drills.artefacts import write  # noqa: PLC0415
+    from drills.stack import load_platform  # noqa: PLC0415
+
+    written = write(load_platform(stack, find_root()), service, out or Path("artefacts", service))
+    if as_json:
+        print_json([str(path) for path in written])
+    else:
+        for path in written:
+            print(path)
+
+
 # -- drills ----------------------------------------------------------------------
 
 
@@ -160,6 +182,7 @@ def run(
 ) -> None:
     """Run one drill (or several in turn) under load, judge, end with the (worst) exit status."""
     from drills import series  # noqa: PLC0415 - `drill list` needs none of it
+    from drills.calendar import overdue  # noqa: PLC0415
     from drills.loads.instead import with_policy, with_target  # noqa: PLC0415
     from drills.runner import Run  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
@@ -170,6 +193,8 @@ def run(
     _check_pool(pool)
     root = find_root()
     platform = load_platform(stack, root)
+    for line in overdue(platform, datetime.now(UTC).date()):
+        say(f"warning: {line}")
 
     def execute(drill: Drill) -> tuple[Verdict, Path]:
         drill = with_target(drill, target) if target is not None else drill

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from drills import hold
+from drills import calendar, hold
 from drills.definition import Drill
 from drills.errors import SetupError, VaultRefused, VaultUnreachable
 from drills.faults.base import Fault, Scene
@@ -17,12 +18,15 @@ IRREVOCABLE = "vault.expire.num_irrevocable_leases"
 
 
 def check_allowed(platform: Platform, drill: Drill) -> None:
-    """Refuse a stack that does not allow drills, or has no such service."""
+    """Refuse a stack that does not allow drills, now or at all, or has no such service."""
     if not platform.drills.allowed:
         raise SetupError(
             f"stack {platform.stack} does not allow drills: set drills:allowed to true in "
             f"Pulumi.{platform.stack}.yaml and run `pulumi up`, or take another stack"
         )
+    shut = calendar.closed(platform, datetime.now(UTC))
+    if shut is not None:
+        raise SetupError(shut)
     try:
         drill.load.service_of(platform)
     except SetupError as error:

@@ -6,7 +6,6 @@ Values are written by their owners (`vault kv put`), never by Pulumi: no state f
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Any
 
 import pulumi
@@ -66,12 +65,3 @@ class KeyValue(pulumi.ComponentResource):
             for key in api_keys
         ]
         self.register_outputs({})
-
-
-def overdue(api_keys: list[ApiKeySettings], today: date) -> list[str]:
-    """Return a line for each key that should have been rotated before `today`."""
-    return [
-        f"{key.service}/{key.name}: {key.owner} should have rotated it by {key.rotate_by}"
-        for key in api_keys
-        if key.rotate_by < today
-    ]

@@ -73,14 +73,25 @@ def export(
     pulumi.export(
         "workloads",
         [
-            {**_described(each), "method": each.login.method, "mount": each.login.method}
+            {
+                **_described(each),
+                "method": each.login.method,
+                "mount": each.login.method,
+                "service_account": getattr(each.settings.auth, "service_account", None),
+            }
             for each in services
             if each.login.method != "approle"
         ],
     )
     pulumi.export("api_keys", key_value.api_keys)
+    window = config.drill_window
     pulumi.export(
-        "drills", {"allowed": config.drills_allowed, "state_dir": str(state_dir / "drills")}
+        "drills",
+        {
+            "allowed": config.drills_allowed,
+            "window": window.model_dump() if window else None,
+            "state_dir": str(state_dir / "drills"),
+        },
     )
 
 

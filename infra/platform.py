@@ -88,6 +88,7 @@ class Workload(Application):
 
     method: Literal["jwt", "kubernetes", "cert"]
     mount: str
+    service_account: str | None = Field(default=None, description="of method kubernetes")
 
 
 class ApiKey(_Part):
@@ -98,10 +99,20 @@ class ApiKey(_Part):
     rotate_by: date
 
 
+class DrillWindow(_Part):
+    """When drills may run, in UTC; `start` and `end` as HH:MM. One that ends before it begins goes
+    over midnight."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    start: str
+    end: str
+
+
 class Drills(_Part):
     """Whether, and where, drills may be run against this stack."""
 
     allowed: bool
+    window: DrillWindow | None = None
     state_dir: Path = Field(description="undo log and lock of the drills, on this machine")
 
 
