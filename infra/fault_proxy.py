@@ -87,6 +87,10 @@ class FaultProxyServer(ServerProvider):
         shutil.rmtree(self._folder(props), ignore_errors=True)
 
 
+#: States of stacks that are up name the class so.
+_FaultProxy = FaultProxyServer
+
+
 class FaultProxy(Resource, module="proxy", name="FaultProxy"):
     """A Toxiproxy server with `proxies`: each `name`, `listen` and `upstream` as host:port."""
 
