@@ -120,6 +120,14 @@ class Database:
         """Return how many of these roles still exist."""
         return int(self._query("SELECT count(*) FROM pg_roles WHERE oid = ANY(%s)", oids)[0][0])
 
+    def dynamic_role_ends(self) -> list[tuple[str, float | None]]:
+        """Return name and VALID UNTIL (Unix seconds, None: never) of the roles that Vault made."""
+        sql = (
+            "SELECT rolname, CASE WHEN isfinite(rolvaliduntil)"
+            " THEN extract(epoch FROM rolvaliduntil)::float8 END FROM pg_roles WHERE rolname ~ %s"
+        )
+        return [(str(name), until) for name, until in self._query(sql, _DYNAMIC)]
+
     def too_old(self, vault_role: str) -> int:
         """Return how many roles of this kind Postgres refuses because VALID UNTIL has passed."""
         sql = "SELECT count(*) FROM pg_roles WHERE rolname ~ %s AND rolvaliduntil < now()"

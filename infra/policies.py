@@ -163,6 +163,7 @@ def drill_operator(
             ),
             *([_audit_device(audit_dir)] if audit_dir else []),
             _rule("sys/audit", "read", "sudo"),
+            _rule("sys/audit-hash/*", "update"),
             _rule(f"{database_mount}/rotate-root/{DEFAULT_DATABASE}", "update"),
             _rule("sys/quotas/rate-limit/drill-*", "create", "read", "update", "delete", "sudo"),
             _rule("sys/step-down", "update", "sudo"),

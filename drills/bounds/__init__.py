@@ -29,6 +29,7 @@ from drills.bounds import (
     sessions_on_revoked_roles,
     static_sessions,
     unsealed_voters,
+    untraced_leases,
 )
 from drills.bounds.base import Bound, BoundParams, Finding, evaluate
 
@@ -60,6 +61,7 @@ BOUNDS: dict[str, Bound[Any]] = {
         leaderless_seconds,
         unsealed_voters,
         excess_capabilities,
+        untraced_leases,
         leaked_secrets,
     )
 }

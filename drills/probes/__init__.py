@@ -9,6 +9,7 @@ from drills.probes.audit import Audit
 from drills.probes.base import Probe
 from drills.probes.capabilities import Capabilities
 from drills.probes.effects import Effects
+from drills.probes.leases import Leases
 from drills.probes.node_health import NodeHealth
 from drills.probes.postgres_roles import PostgresRoles
 from drills.probes.postgres_sessions import PostgresSessions
@@ -40,7 +41,10 @@ def open_probes(
         StaticSessions(platform, observe, failed),
         # elsewhere (driver external), what rests on the log is missing, and so inconclusive
         *(
-            [Audit(platform, to_monotonic, observe, failed, past_seconds=past_seconds)]
+            [
+                Audit(platform, to_monotonic, observe, failed, past_seconds=past_seconds),
+                Leases(platform, vault, observe, failed),
+            ]
             if platform.vault.audit_logs
             else []
         ),

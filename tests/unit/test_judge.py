@@ -50,6 +50,7 @@ EVERY_BOUND: list[dict[str, Any]] = [
     {"irrevocable_leases": {"at_most": 0}},
     {"leaderless_seconds": {"at_most": 5}},
     {"unsealed_voters": {"at_least": 3}},
+    {"untraced_leases": {"at_most": 0}},
     {"leaked_secrets": {"at_most": 0}},
 ]
 

@@ -119,6 +119,10 @@ def samples() -> list[dict[str, Any]]:
     rows.append((51.5, {"probe": "effects", "written": 240, "duplicates": 0}))
     settled = {"roles": 0, "leases": 0, "orphan_roles": 0, "healthy_voters": 3}
     rows.append((50.0, {"probe": "settled", **settled}))
+    asked = {"requester": "approle", "entity": "e1", "policies": ["orders"], "address": "::1"}
+    for pool in range(4):
+        named = {"username": f"v-approle-orders-{pool}", "ttl_seconds": 60.0, **asked}
+        rows.append((50.5, {"probe": "leases", "missing": [], **named}))
     rows.append((51.0, {"probe": "secrets", "handled": 23, "hits": []}))
     return [{"t": round(ANCHOR + t, 6), **row} for t, row in rows]
 
