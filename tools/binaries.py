@@ -28,6 +28,8 @@ class Tool:
     oldest: tuple[int, int, int]
     version_arguments: tuple[str, ...]
     version_variable: str = ""
+    #: Other programs that serve as well, by their names on PATH; the tool's own comes first.
+    instead: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:
@@ -71,6 +73,7 @@ TOOLS = {
             package="github.com/hashicorp/vault",
             oldest=(1, 15, 0),
             version_arguments=("version",),
+            instead=("bao",),
         ),
         Tool(
             name="pulumi",
@@ -147,8 +150,9 @@ def resolve(name: str, *, install: bool = True, say: Say = say_on_stderr) -> Res
         if not os.access(path, os.X_OK) or path.is_dir():
             raise ToolError(f"{tool.variable}={given}: there is no such executable")
         return _accept(tool, path.resolve(), "environment")
-    if found := shutil.which(tool.executable):
-        return _accept(tool, Path(found).resolve(), "PATH")
+    for executable in (tool.executable, *tool.instead):
+        if found := shutil.which(executable):
+            return _accept(tool, Path(found).resolve(), "PATH")
     program = tool.program
     if program.path.exists():
         return Resolved(name, program.path, tool.pinned, "built")

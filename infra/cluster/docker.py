@@ -127,8 +127,12 @@ class DockerCluster(RaftCluster):
             entrypoint=["/bin/vault", "server", f"-config={_CONFIG}/vault.hcl"],
             user=f"{os.getuid()}:{os.getgid()}",
             environment={
-                "VAULT_ADDR": f"https://127.0.0.1:{VAULT_PORT}",
-                "VAULT_CACERT": f"{_CONFIG}/ca.pem",
+                f"{program}_{name}": value
+                for program in ("VAULT", "BAO")
+                for name, value in {
+                    "ADDR": f"https://127.0.0.1:{VAULT_PORT}",
+                    "CACERT": f"{_CONFIG}/ca.pem",
+                }.items()
             },
             hostname=node,
             network=self.network,

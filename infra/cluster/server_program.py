@@ -25,4 +25,6 @@ def server_environment(*, seal_token: str | None = None) -> dict[str, str]:
     own = {
         key: value for key, value in os.environ.items() if not key.startswith(("VAULT_", "BAO_"))
     }
-    return own if seal_token is None else {**own, "VAULT_TOKEN": seal_token}
+    if seal_token is None:
+        return own
+    return {**own, "VAULT_TOKEN": seal_token, "BAO_TOKEN": seal_token}  # whichever of them it is

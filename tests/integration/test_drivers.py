@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from tools.errors import ToolError
 
 pytestmark = pytest.mark.slow
 
-DRIVERS = ["local", "local-transit", "external", "docker"]
+DRIVERS = ["local", "local-transit", "local-openbao", "external", "docker"]
 
 
 def why_no_docker() -> str | None:
@@ -84,8 +85,15 @@ def driven(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Dr
 
 
 def _up(name: str, folder: Path, cleanup: ExitStack) -> LiveStack:
-    keys: dict[str, Any] = {"unseal": "transit"} if name == "local-transit" else {"driver": name}
+    keys: dict[str, Any] = {"unseal": "transit"} if name == "local-transit" else {}
     secrets: dict[str, str] = {}
+    if name in {"external", "docker"}:
+        keys["driver"] = name
+    if name == "local-openbao":
+        bao = shutil.which("bao")
+        if bao is None:
+            pytest.skip("there is no OpenBao (`bao`) on PATH")
+        secrets["ROTATION_DRILLS_VAULT"] = bao
     if name == "docker" and (reason := why_no_docker()):
         pytest.skip(f"no Docker here: {reason}")
     if name == "external":
