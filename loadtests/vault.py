@@ -66,6 +66,11 @@ class VaultClient:
         """Close the connections; later calls open new ones."""
         self._session.close()
 
+    @property
+    def paused_seconds(self) -> float:
+        """What remains of Vault's Retry-After; 0 when requests are sent."""
+        return max(0.0, self._not_before - time.monotonic())
+
     def login(self) -> Token:
         """Log in by the target's auth method. Raises `AuthRefused`, `VaultUnavailable`."""
         auth = self._target.auth
@@ -112,7 +117,7 @@ class VaultClient:
 
     def _call(self, call: Call) -> tuple[float, dict[str, Any]]:
         """Return when the call was begun, and the body of its answer. Raises a `VaultError`."""
-        if (remains := self._not_before - time.monotonic()) > 0:
+        if (remains := self.paused_seconds) > 0:
             raise VaultUnavailable(
                 f"{call.operation}: not sent, Vault asked for {remains:.1f} s without requests",
                 status=requests.codes.too_many_requests,

@@ -84,7 +84,8 @@ class LeaseKeeper:
     def close(self, timeout: float = 5.0) -> None:
         """Stop, give back every lease and the login; call it when the sessions are closed.
 
-        After `timeout` seconds, or without Vault, the leases are left to end by themselves.
+        After `timeout` seconds, without Vault, or where Vault's Retry-After is longer than that,
+        the leases are left to end by themselves.
         """
         self.stop()
         if self._thread.ident is not None:
@@ -93,6 +94,8 @@ class LeaseKeeper:
             with self._state.changed:
                 last, self._state.current = self._state.current, None
                 self._state.tell()
+            if (pause := self._vault.paused_seconds) <= timeout:
+                time.sleep(pause)  # Vault named the time
             self._retired.give_back(last)
         self._vault.close()
 
