@@ -1,10 +1,16 @@
-"""`Target`: all that the load knows of a platform: addresses, and how to log in to Vault."""
+"""`Target`: all that the load knows of a platform: addresses, and how to log in to Vault.
+
+`python -m loadtests.target` writes it, secrets in clear, to a pipe:
+
+    LOADTESTS_TARGET=fd:3 python -m loadtests.service --port 8000 3< <(python -m loadtests.target)
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -56,6 +62,7 @@ class Postgres(_Part):
     host: str
     port: int = Field(ge=1, le=65535)
     database: str
+    table_schema: str = Field(default="orders", pattern=r"^[a-z][a-z0-9_]{0,62}$")
     ca_pem: str | None
 
 
@@ -102,6 +109,7 @@ class Target(_Part):
                     "host": postgres["proxied_host"],
                     "port": postgres["proxied_port"],
                     "database": service.get("database") or postgres["database"],
+                    "table_schema": service["name"],
                     "ca_pem": postgres["ca_pem"],
                 },
             }
@@ -159,3 +167,21 @@ def _stack_outputs() -> dict[str, Any]:
     except ValueError:
         raise TargetError("`pulumi stack output --json` printed no JSON: upgrade pulumi") from None
     return outputs
+
+
+def main() -> int:
+    """Write the target for another process. Returns 2, with a line on stderr, when there is none,
+    or when a terminal would show its secrets."""
+    if sys.stdout.isatty():
+        sys.stderr.write("loadtests.target: this holds secrets: send it to a pipe\n")
+        return 2
+    try:
+        sys.stdout.write(Target.load().reveal() + "\n")
+    except LoadtestError as error:
+        sys.stderr.write(f"loadtests.target: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fault_world import platform
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drills.definition import DefinitionError, Drill, find_drill, parse_drill
@@ -204,6 +204,7 @@ VALUES = (
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=6))
 def test_any_keys_are_a_load_or_a_line(load: dict[str, Any]) -> None:
     """Whatever the keys hold, it is a load that reads back as itself, or one line."""

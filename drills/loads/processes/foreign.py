@@ -6,17 +6,40 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from drills.errors import SetupError
 from drills.loads.locustfile import LocustfileLoad
 from drills.loads.processes.base import LoadProcesses
 from drills.loads.processes.service import LOCUSTFILE
 from drills.loads.url import UrlLoad
 from drills.redact import Secrets
+from infra.waiting import WaitedTooLong, wait_for
 
 #: Logs the requests of any locust file, through locust's own events.
 RECORDING = LOCUSTFILE.with_name("recording.py")
 
 
-class UrlProcesses(LoadProcesses):
+class ForeignProcesses(LoadProcesses):
+    """Locust alone. The load is up once its first request is in the request log."""
+
+    def wait_until_warm(self, seconds: float, waiting: Callable[[], object]) -> None:
+        """Wait for the first request. Raises `SetupError` when none comes, or locust ends."""
+        log = self.folder / "requests.jsonl"
+
+        def warm() -> bool:
+            waiting()
+            if problem := self.ended():
+                raise SetupError(f"{problem}: {self.last_words('load.log')}")
+            return log.exists() and log.stat().st_size > 0
+
+        try:
+            wait_for(warm, "the load's first request", seconds=seconds, every=0.1)
+        except WaitedTooLong:
+            raise SetupError(
+                f"the load has sent no request within {seconds:g} s: {self.last_words('load.log')}"
+            ) from None
+
+
+class UrlProcesses(ForeignProcesses):
     """Locust with a user of our own that sends the load's requests."""
 
     def __init__(self, load: UrlLoad, folder: Path, secrets: Secrets) -> None:
@@ -39,9 +62,10 @@ class UrlProcesses(LoadProcesses):
                 "LOADTESTS_REQUESTS": json.dumps(asked),
             },
         )
+        self.wait_until_warm(seconds, waiting)
 
 
-class LocustfileProcesses(LoadProcesses):
+class LocustfileProcesses(ForeignProcesses):
     """Locust with a file of the user's, and one of ours that logs what it sends."""
 
     def __init__(self, load: LocustfileLoad, folder: Path, secrets: Secrets) -> None:
@@ -56,3 +80,4 @@ class LocustfileProcesses(LoadProcesses):
             host=self._load.host,
             environment={},
         )
+        self.wait_until_warm(seconds, waiting)
