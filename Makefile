@@ -39,7 +39,7 @@ test: setup ## Run the whole suite, unit and integration, on a real stack
 test-fast: setup ## Run what needs no server
 	@$(VENV)/bin/python -m pytest -m 'not slow'
 
-bench: setup ## Take the figures of docs/BENCHMARKS.md (6 minutes, real servers)
+bench: setup ## Take the figures of docs/BENCHMARKS.md (11 minutes, real servers)
 	@$(DRILL) tools install
 	@$(VENV)/bin/python -m tests.bench
 

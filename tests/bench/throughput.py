@@ -10,7 +10,7 @@ from loadtests.pools import Pool, open_pool
 from tests.bench.threads import let_run, querying
 from tests.integration.pool_servers import Servers
 
-PAIRS, SECONDS, THREADS, SIZE = 24, 1.0, 16, 20
+PAIRS, SECONDS, THREADS, SIZE = 60, 0.4, 16, 20
 
 
 def measure(servers: Servers) -> dict[str, Any]:
