@@ -7,6 +7,7 @@ import pulumi
 from infra import engines, outputs, settings
 from infra.auth_methods import AuthMethods
 from infra.cluster.docker_proxy import DockerFaultProxy
+from infra.cluster.kubernetes import VaultChart
 from infra.cluster.vault import VaultCluster, VaultClusterArgs
 from infra.database_engine import DatabaseEngine, DatabaseEngineArgs
 from infra.drill_operator import DrillOperator
@@ -32,7 +33,14 @@ Terms("terms", config)
 
 names = config.servers
 authority = CertificateAuthority("authority", names=names) if names else None
-cluster = VaultCluster("vault", VaultClusterArgs(config, state_dir, authority))
+chart = (
+    VaultChart("vault-chart", config.kubernetes, nodes=config.nodes) if config.kubernetes else None
+)
+cluster = VaultCluster(
+    "vault",
+    VaultClusterArgs(config, state_dir, authority),
+    pulumi.ResourceOptions(depends_on=[chart] if chart else []),
+)
 postgres = Postgres("postgres", PostgresArgs(config, state_dir, authority))
 proxy = (
     (DockerFaultProxy if config.driver == "docker" else FaultProxy)(

@@ -119,7 +119,7 @@ class Drills(_Part):
 class Cluster(_Part):
     """Which driver runs the nodes, and where it keeps what it needs to reach them."""
 
-    driver: Literal["local", "docker", "external"]
+    driver: Literal["local", "docker", "kubernetes", "external"]
     state_dir: Path
 
 

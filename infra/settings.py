@@ -10,7 +10,7 @@ import pulumi
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from infra import config_keys
-from infra.cluster.settings import External, SecretSource, SourceError
+from infra.cluster.settings import External, Kubernetes, SecretSource, SourceError
 from infra.config_types import Part
 from infra.engine_settings import (
     ApiKeySettings,
@@ -34,11 +34,14 @@ class Settings(Part):
     production: bool = Field(
         default=False, description="stricter rules: drills only in a window, short leases"
     )
-    driver: Literal["local", "docker", "external"] = Field(
+    driver: Literal["local", "docker", "kubernetes", "external"] = Field(
         default="local", description="how servers run"
     )
     external: Annotated[External | None, BeforeValidator(_given)] = Field(
-        default=None, description="read by driver external alone"
+        default=None, description="servers that run already; of drivers external and kubernetes"
+    )
+    kubernetes: Annotated[Kubernetes | None, BeforeValidator(_given)] = Field(
+        default=None, description="read by driver kubernetes alone"
     )
     unseal: Literal["shamir", "transit"] = Field(
         default="shamir", description="by keys, or by a small transit Vault of the stack's own"
@@ -80,10 +83,13 @@ class Settings(Part):
 
     @model_validator(mode="after")
     def _driver_has_its_part(self) -> Settings:
-        if self.driver == "external" and self.external is None:
-            raise ValueError("external: driver external needs to know the servers' addresses")
-        if self.driver != "external" and self.external is not None:
-            raise ValueError(f"external: driver {self.driver} does not read it; take it out")
+        readers = {"external": ("external", "kubernetes"), "kubernetes": ("kubernetes",)}
+        for key, drivers in readers.items():
+            there = getattr(self, key) is not None
+            if self.driver in drivers and not there:
+                raise ValueError(f"{key}: driver {self.driver} needs it: see docs/drivers.md")
+            if there and self.driver not in drivers:
+                raise ValueError(f"{key}: driver {self.driver} does not read it; take it out")
         if self.driver != "local" and self.unseal == "transit":
             raise ValueError(f"unseal: transit is of driver local; {self.driver} has shamir")
         return self

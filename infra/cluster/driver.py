@@ -63,7 +63,7 @@ def open_cluster(platform: Platform) -> ClusterDriver:
     """Return the driver of a stack's cluster."""
     # only the driver that is used is imported
     match platform.cluster.driver:
-        case "external":
+        case "external" | "kubernetes":
             from infra.cluster.external import ExternalCluster  # noqa: PLC0415
 
             return ExternalCluster(platform)

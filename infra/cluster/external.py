@@ -60,7 +60,7 @@ class ExternalCluster:
 
     def _not_ours(self, node: str) -> ProcessError:
         return ProcessError(
-            f"{node} runs elsewhere (driver external): start and unseal it where it runs"
+            f"{node} runs elsewhere: start and unseal it where it runs"
         )
 
 

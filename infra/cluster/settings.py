@@ -128,3 +128,80 @@ class External(_Part):
         default=False,
         description="`here`: a fault proxy on this machine, for servers that run on it too",
     )
+
+
+class AwsKms(_Part):
+    """Auto-unseal by a key of AWS KMS; the pods' service account has the right to use it."""
+
+    region: str
+    key_id: str = Field(alias="keyId")
+    role_arn: str | None = Field(default=None, alias="roleArn", description="of the pods' account")
+
+
+class GcpCkms(_Part):
+    """Auto-unseal by a key of Google Cloud KMS, with workload identity."""
+
+    project: str
+    region: str
+    key_ring: str = Field(alias="keyRing")
+    crypto_key: str = Field(alias="cryptoKey")
+    service_account: str | None = Field(default=None, alias="serviceAccount")
+
+
+class AzureKeyVault(_Part):
+    """Auto-unseal by a key of Azure Key Vault, with workload identity."""
+
+    tenant_id: str = Field(alias="tenantId")
+    vault_name: str = Field(alias="vaultName")
+    key_name: str = Field(alias="keyName")
+    client_id: str | None = Field(default=None, alias="clientId")
+
+
+class TransitUnseal(_Part):
+    """Auto-unseal by the transit engine of another Vault; its token is in a Kubernetes secret."""
+
+    address: Address
+    key_name: str = Field(alias="keyName")
+    mount: str = "transit"
+    token_secret: str = Field(alias="tokenSecret", description="its key `token` is the token")
+
+
+class Unsealing(_Part):
+    """Who unseals the pods: one of these."""
+
+    awskms: AwsKms | None = None
+    gcpckms: GcpCkms | None = None
+    azurekeyvault: AzureKeyVault | None = None
+    transit: TransitUnseal | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Unsealing:
+        if sum(value is not None for _name, value in self) != 1:
+            raise ValueError("name one of awskms, gcpckms, azurekeyvault, transit")
+        return self
+
+
+class Issuer(_Part):
+    """Who signs the pods' certificate: an issuer of cert-manager."""
+
+    name: str
+    kind: Literal["Issuer", "ClusterIssuer"] = "ClusterIssuer"
+
+
+class Kubernetes(_Part):
+    """Driver `kubernetes`: the official Vault Helm chart, with raft over the cluster's zones."""
+
+    namespace: str = "vault"
+    chart_version: str = Field(default="0.31.0", alias="chartVersion")
+    kubeconfig: Path | None = None
+    context: str | None = None
+    unseal: Unsealing
+    issuer: Issuer | None = Field(default=None, description="cert-manager makes the certificate")
+    tls_secret: str = Field(
+        default="vault-tls", alias="tlsSecret", description="keys tls.crt, tls.key, ca.crt"
+    )
+    storage_class: str | None = Field(default=None, alias="storageClass")
+    data_size: str = Field(default="10Gi", alias="dataSize")
+    audit_size: str = Field(default="10Gi", alias="auditSize")
+    service_monitor: bool = Field(default=False, alias="serviceMonitor")
+    injector_replicas: int = Field(default=2, alias="injectorReplicas", ge=0)
