@@ -9,6 +9,7 @@ from functools import cache
 from pydantic import SecretStr
 
 from drills.errors import SetupError
+from drills.redact import Secrets
 from drills.vault import Vault
 from infra.platform import Platform
 from tools.environment import find_root, pulumi_environment
@@ -20,13 +21,16 @@ def as_token(platform: Platform, token: str) -> Vault:
     return Vault(platform.model_copy(update={"vault": vault}))
 
 
-def as_provisioner(platform: Platform) -> Vault:
+def as_provisioner(platform: Platform, secrets: Secrets) -> Vault:
     """Return a client with the rights of `pulumi up`; the caller closes it.
 
     The drill operator may not change the stack's own configuration, on purpose. Who may read the
-    stack's state in clear may: the token is in there. Raises `SetupError` when it can't be read.
+    stack's state in clear may: the token is in there, and made known to `secrets`. Raises
+    `SetupError` when it can't be read.
     """
-    return as_token(platform, _provisioner_token(platform.stack))
+    token = _provisioner_token(platform.stack)
+    secrets.add("token", token)
+    return as_token(platform, token)
 
 
 @cache

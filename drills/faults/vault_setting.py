@@ -61,7 +61,7 @@ class VaultSetting(Fault[VaultSettingParams]):
         return f"vault-setting: `pulumi refresh` and `pulumi up` ({record['path']})"
 
     def _read(self, scene: Scene, path: str) -> dict[str, Any]:
-        vault = as_provisioner(scene.platform)
+        vault = as_provisioner(scene.platform, scene.secrets)
         try:
             found: dict[str, Any] = vault.call("GET", path)["data"]
         finally:
@@ -69,7 +69,7 @@ class VaultSetting(Fault[VaultSettingParams]):
         return found
 
     def _write(self, scene: Scene, path: str, values: dict[str, Any]) -> None:
-        vault = as_provisioner(scene.platform)
+        vault = as_provisioner(scene.platform, scene.secrets)
         try:
             vault.call("POST", path, json=values)
         finally:

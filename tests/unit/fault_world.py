@@ -154,7 +154,7 @@ class World:
                 lambda _s, proxy: _Line(self, proxy),
             ),
             patch("drills.faults.postgres_restart.PostgresRestart._server", lambda *_: process),
-            patch("drills.faults.vault_setting.as_provisioner", lambda _p: self.scene().vault),
+            patch("drills.faults.vault_setting.as_provisioner", lambda *_: self.scene().vault),
             patch("infra.waiting.time.sleep", lambda _seconds: None),
         ):
             yield
