@@ -32,9 +32,10 @@ from loadtests.pools import POOLS, Pool, PoolOpenError, find_pool, open_pool
 from loadtests.secrets import redact
 from loadtests.target import Target
 
-_INSERT = "INSERT INTO orders.orders (item, quantity) VALUES (%s, %s) RETURNING id, created_at"
-_ONE = "SELECT id, item, quantity, created_at FROM orders.orders WHERE id = %s"
-_NEWEST = "SELECT id, item, quantity, created_at FROM orders.orders ORDER BY id DESC LIMIT %s"
+# The schema is checked where the target is read: a name, and no more.
+_INSERT = "INSERT INTO {}.orders (item, quantity) VALUES (%s, %s) RETURNING id, created_at"
+_ONE = "SELECT id, item, quantity, created_at FROM {}.orders WHERE id = %s"
+_NEWEST = "SELECT id, item, quantity, created_at FROM {}.orders ORDER BY id DESC LIMIT %s"
 _LOG_EVERY_SECONDS = 1.0
 
 
@@ -46,9 +47,10 @@ def _order(row: tuple[Any, ...]) -> dict[str, Any]:
     return {"id": row[0], "item": row[1], "quantity": row[2], "created_at": row[3].isoformat()}
 
 
-def application(pools: Sequence[Pool]) -> Flask:
-    """Return the WSGI application over open `pools`."""
+def application(pools: Sequence[Pool], *, table_schema: str = "orders") -> Flask:
+    """Return the WSGI application over open `pools`; its table is `orders` in `table_schema`."""
     app = Flask("orders")
+    insert, one, newest_first = (sql.format(table_schema) for sql in (_INSERT, _ONE, _NEWEST))
     turn = itertools.cycle(pools)
     log = structlog.get_logger("orders")
     failed_log = _Sampled(log)
@@ -65,21 +67,21 @@ def application(pools: Sequence[Pool]) -> Flask:
             case _:
                 return jsonify(error="BadRequest", needs={"item": "text", "quantity": "> 0"}), 400
         with pool().connection() as connection:
-            row = connection.execute(_INSERT, (item, quantity)).fetchone()
+            row = connection.execute(insert, (item, quantity)).fetchone()
         assert row is not None  # noqa: S101 - RETURNING
         return jsonify(_order((row[0], item, quantity, row[1]))), 201
 
     @app.get("/orders/<int:number>")
     def read(number: int) -> tuple[Response, int]:
         with pool().connection() as connection:
-            row = connection.execute(_ONE, (number,)).fetchone()
+            row = connection.execute(one, (number,)).fetchone()
         return (jsonify(_order(row)), 200) if row else (jsonify(error="NotFound"), 404)
 
     @app.get("/orders")
     def newest() -> Response:
         limit = min(max(request.args.get("limit", 20, type=int), 1), 100)
         with pool().connection() as connection:
-            rows = connection.execute(_NEWEST, (limit,)).fetchall()
+            rows = connection.execute(newest_first, (limit,)).fetchall()
         return jsonify([_order(row) for row in rows])
 
     @app.get("/healthz")
@@ -91,7 +93,10 @@ def application(pools: Sequence[Pool]) -> Flask:
     @app.get("/pools")
     def stats() -> Response:
         return jsonify(
-            [{"name": one.name, "lease": one.lease(), "stats": one.get_stats()} for one in pools]
+            [
+                {"name": each.name, "lease": each.lease(), "stats": each.get_stats()}
+                for each in pools
+            ]
         )
 
     @app.errorhandler(Exception)
@@ -188,7 +193,10 @@ def serve(options: argparse.Namespace) -> None:
         )
         with pools as opened:
             server = waitress.create_server(
-                application(opened), sockets=[listener], threads=options.threads, ident=None
+                application(opened, table_schema=target.postgres.table_schema),
+                sockets=[listener],
+                threads=options.threads,
+                ident=None,
             )
             port = listener.getsockname()[1]
             sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")

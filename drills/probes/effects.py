@@ -12,7 +12,7 @@ from infra.platform import Platform, Service
 
 #: The demo service's table; each order of the load has an item of its own (loadtests/users.py).
 _SQL = (
-    "SELECT count(*), count(*) - count(DISTINCT item) FROM orders.orders"
+    "SELECT count(*), count(*) - count(DISTINCT item) FROM {}.orders"
     " WHERE created_at >= %s AND item LIKE %s"
 )
 
@@ -37,6 +37,8 @@ class Effects(VaultProbe):
         super().__init__(vault, observe, failed)
         self._database = Database(platform)
         self._path = f"{platform.vault.database_mount}/creds/{service.read_only_role}"
+        self._dbname = service.database
+        self._sql = _SQL.format(service.name)
         self._since: Any = None
 
     def look(self) -> None:
@@ -60,8 +62,10 @@ class Effects(VaultProbe):
         canary = self._vault.call("GET", self._path, seconds=3)
         try:
             user, password = str(canary["data"]["username"]), str(canary["data"]["password"])
-            with self._database.connect(user=user, password=password) as session:
-                row = session.execute(_SQL, (self._since, "drill-%")).fetchone()
+            with self._database.connect(
+                user=user, password=password, dbname=self._dbname
+            ) as session:
+                row = session.execute(self._sql.encode(), (self._since, "drill-%")).fetchone()
         finally:
             body = {"lease_id": canary["lease_id"], "sync": True}
             self._vault.call("PUT", "sys/leases/revoke", json=body, seconds=3)

@@ -42,6 +42,7 @@ def target(platform: Platform, service: Service) -> dict[str, Any]:
             "host": platform.postgres.proxied_host,
             "port": platform.postgres.proxied_port,
             "database": service.database,
+            "table_schema": service.name,
             "ca_pem": platform.postgres.ca_pem,
         },
     }
