@@ -281,6 +281,7 @@ class Run:
                 safeguard=breach.safeguard,
                 observed=breach.observed,
                 limit=breach.limit,
+                breached=round(breach.breached, 6),
             )
             self._say(f"safeguard {breach.safeguard}: {breach.observed} is over {breach.limit}")
             raise _Ended("aborted")

@@ -23,11 +23,13 @@ _MIN_REQUESTS = 20
 
 @dataclass(frozen=True)
 class Breach:
-    """A safeguard that has been over its limit for its whole window."""
+    """A safeguard that has been over its limit for its whole window, which was over at
+    `breached` (monotonic seconds)."""
 
     safeguard: str
     observed: float
     limit: float
+    breached: float
 
 
 class Watch:
@@ -68,7 +70,8 @@ class Watch:
                 with self._lock:
                     missing = now - self._last_active
                 if missing > params.for_seconds:
-                    return Breach(name, round(missing, 3), params.for_seconds)
+                    breached = now - missing + params.for_seconds
+                    return Breach(name, round(missing, 3), params.for_seconds, breached)
             elif isinstance(params, FailedRatioGuard):
                 ratio = self._failed_ratio(now)
                 if ratio is None or ratio <= params.over:
@@ -76,7 +79,7 @@ class Watch:
                     continue
                 since = self._over_since.setdefault(index, now)
                 if now - since >= params.for_seconds:
-                    return Breach(name, round(ratio, 4), params.over)
+                    return Breach(name, round(ratio, 4), params.over, since + params.for_seconds)
         return None
 
     def _read_requests(self) -> None:

@@ -80,7 +80,7 @@ class Process:
         return []
 
     def children(self) -> list[psutil.Process]:
-        """Return watchdog and load: all that it has started but servers of the stack, which stay."""
+        """Return watchdog and load; servers of the stack that a fault has started stay."""
         found = []
         with contextlib.suppress(psutil.NoSuchProcess):
             for each in psutil.Process(self.process.pid).children(recursive=True):

@@ -44,6 +44,7 @@ def test_ratio_over_limit_for_its_window_breaches(log: Path) -> None:
         breach = watch.breach()
     assert breach is not None
     assert (breach.safeguard, breach.observed, breach.limit) == ("failed_ratio", 0.75, 0.5)
+    assert breach.breached <= time.monotonic()
 
 
 def test_ratio_under_limit_or_of_few_requests_is_none(log: Path) -> None:
