@@ -59,9 +59,7 @@ class ExternalCluster:
         raise self._not_ours(node)
 
     def _not_ours(self, node: str) -> ProcessError:
-        return ProcessError(
-            f"{node} runs elsewhere: start and unseal it where it runs"
-        )
+        return ProcessError(f"{node} runs elsewhere: start and unseal it where it runs")
 
 
 def _log_in(props: dict[str, Any]) -> str:

@@ -9,15 +9,17 @@ import hvac
 import pulumi
 import requests
 from hvac.exceptions import VaultError
-from pulumi.dynamic import Resource
+from pulumi.dynamic import CheckFailure, CheckResult, Resource
 
 from infra import policies
+from infra.cluster import engine
 from infra.cluster.docker import DockerCluster
 from infra.cluster.local import LocalCluster
 from infra.cluster.raft import Node, RaftCluster
 from infra.cluster.root_token import generate_root
 from infra.live import ServerProvider
 from tools.binaries import resolve
+from tools.errors import ToolError
 
 SHARES = 3
 THRESHOLD = 2
@@ -50,6 +52,17 @@ class _VaultServers(ServerProvider):
 
     def find_programs(self) -> None:
         resolve("vault")
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """As every server, and for containers an engine and a program that can run in one."""
+        result = super().check(_olds, news)
+        if news.get("driver") == "docker" and not _olds:
+            try:
+                engine.connect()
+                engine.check_static(resolve("vault").path)
+            except ToolError as error:
+                result.failures.append(CheckFailure("driver", str(error)))
+        return result
 
     def ports(self, props: dict[str, Any]) -> list[int]:
         nodes = self._nodes(props)

@@ -17,11 +17,15 @@ from typing import Any
 import psycopg
 import pytest
 from external_servers import external_servers
-from live_stack import LiveStack, free_base_port
+from live_stack import PORTS, LiveStack
 
 from drills.database import Database
+from drills.faults.registry import make
+from drills.recovery import open_scene
+from drills.redact import Secrets
 from drills.vault import Vault
 from infra.cluster import engine
+from infra.cluster.abilities import MEANING
 from infra.cluster.driver import ClusterDriver, open_cluster
 from infra.cluster.process import ProcessError, taken_ports
 from infra.waiting import wait_for
@@ -44,6 +48,14 @@ def why_no_docker() -> str | None:
     return None
 
 
+def _free_base_port() -> int:
+    """A range of this module's own: a stack of other tests may be coming up meanwhile."""
+    for base in range(29400, 30950, PORTS):
+        if not taken_ports(list(range(base, base + PORTS))):
+            return base
+    raise RuntimeError("no free range of ports between 29400 and 31000")
+
+
 class _Stack(LiveStack):
     """A stack with keys of its driver's."""
 
@@ -52,6 +64,7 @@ class _Stack(LiveStack):
         super().__init__(root)
 
     def configure(self, *, allowed: bool) -> None:
+        self.base_port = _free_base_port()
         super().configure(allowed=allowed)
         file = self.root / "Pulumi.dev.yaml"
         added = "".join(f"  rotation-drills:{k}: {json.dumps(v)}\n" for k, v in self._keys.items())
@@ -98,7 +111,7 @@ def _up(name: str, folder: Path, cleanup: ExitStack) -> LiveStack:
         pytest.skip(f"no Docker here: {reason}")
     if name == "external":
         servers, password = cleanup.enter_context(
-            external_servers(folder / "servers", free_base_port())
+            external_servers(folder / "servers", _free_base_port())
         )
         keys["external"] = servers.configuration(proxy=False)
         secrets["EXTERNAL_POSTGRES_PASSWORD"] = password
@@ -194,6 +207,26 @@ def test_a_killed_leader_comes_back_into_the_cluster(driven: Driven) -> None:
     count = len(driven.cluster.nodes())
     wait_for(lambda: _healthy(vault) == count, "all of them healthy voters", seconds=90)
     vault.close()
+
+
+@pytest.mark.parametrize("name", ["node-pause", "node-disconnect"])
+def test_a_lost_leader_is_succeeded_and_comes_back(driven: Driven, name: str) -> None:
+    """A leader that is frozen, or off the network, is succeeded; undone, all of them vote."""
+    fault = make(name, {"node": "leader"})
+    if missing := fault.needs - driven.cluster.abilities():
+        pytest.skip(f"driver {driven.name} can't {MEANING[next(iter(missing))]}")
+    with open_scene(driven.live.platform(), Secrets(), lambda *_a, **_k: None) as scene:
+        record = fault.prepare(scene)
+        try:
+            fault.inject(scene, record)
+            wait_for(
+                lambda: scene.vault.active_node() not in {None, record["node"]},
+                "another leader",
+                seconds=60,
+            )
+        finally:
+            fault.undo(scene, record)
+        wait_for(lambda: not fault.verify(scene, record), "all of them voting", seconds=60)
 
 
 def _healthy(vault: Vault) -> int:

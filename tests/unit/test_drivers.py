@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fault_world import World, platform
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from drills import preflight
@@ -160,6 +161,7 @@ def test_wrong_driver_settings_are_one_line(keys: dict[str, Any], words: str) ->
     assert "\n" not in str(refused.value)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=40), st.booleans())
 def test_a_secret_is_never_in_what_is_said_of_it(text: str, is_missing: bool) -> None:
     """A secret's place may be told, the secret not; read, it comes without the file's newline."""
