@@ -15,7 +15,7 @@ from drills.audit import files
 
 #: What a request's path shares with its JSON, whatever the encoder escapes.
 _PLAIN = re.compile(r"[A-Za-z0-9_./ -]+")
-#: How a request's line begins (Vault to 1.15) or ends (since): told without decoding it. A log that
+#: How a request's line begins (older Vaults) or ends (1.21): told without decoding it. A log that
 #: somebody wrote anew, with spaces, is only slower to read.
 _BEGINS = re.compile(rb'\{"time":"[^"]*","type":"request"')
 _ENDS = b'"type":"request"}'

@@ -51,7 +51,7 @@ class PathMatch:
 
 
 def _policy(entry: Entry) -> str:
-    """Return what let it in: Vault ≥ 1.12 names it; before, all that the token had but default."""
+    """Return what let it in: Vault from 1.11 on names it; before, all that the token had but default."""
     if entry.granting:
         return ",".join(sorted(set(entry.granting)))
     if entry.outcome == "denied" or not entry.has_token:
