@@ -51,7 +51,7 @@ class DatabaseEngine(pulumi.ComponentResource):
             address=cluster.address,
             ca_file=cluster.ca_file,
             token=cluster.provisioner_token,
-            prefix=f"{MOUNT}/creds",
+            prefixes=[f"{MOUNT}/creds"],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.connections.values()]),
         )
         self.register_outputs({})

@@ -24,12 +24,12 @@ from infra.waiting import WaitedTooLong, wait_for
 
 #: Seconds without a single lease less, after which Vault is asked what is wrong.
 _PATIENCE = 60.0
-_CHANGES = ("address", "ca_file", "token", "prefix")
+_CHANGES = ("address", "ca_file", "token", "prefixes")
 
 
 class _LeaseDrain(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(f"drain:{props['prefix']}", props)
+        return CreateResult(f"drain:{props['prefixes'][0]}", props)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in _CHANGES))
@@ -41,15 +41,15 @@ class _LeaseDrain(ResourceProvider):
         client = hvac.Client(
             url=_props["address"], token=_props["token"], verify=_props["ca_file"], timeout=100
         )
-        prefix = _props["prefix"]
-        try:
-            revoke_all(client.adapter, prefix)
-        except (requests.RequestException, VaultError, WaitedTooLong) as error:
-            # an hvac error names the address and Vault's words, never the token
-            raise RuntimeError(
-                f"leases under {prefix} could not be revoked ({error}): "
-                "mend what Vault names, then run `pulumi destroy` again"
-            ) from None
+        for prefix in _props.get("prefixes") or [_props["prefix"]]:  # one, in older states
+            try:
+                revoke_all(client.adapter, prefix)
+            except (requests.RequestException, VaultError, WaitedTooLong) as error:
+                # an hvac error names the address and Vault's words, never the token
+                raise RuntimeError(
+                    f"leases under {prefix} could not be revoked ({error}): "
+                    "mend what Vault names, then run the same command again"
+                ) from None
 
 
 def count(adapter: Any, prefix: str) -> int:
@@ -88,7 +88,7 @@ def _wait_for_fewer(adapter: Any, prefix: str, before: int, *, seconds: float) -
 
 
 class LeaseDrain(Resource, module="vault", name="LeaseDrain"):
-    """On deletion, revokes every lease under `prefix` and waits until the last is gone."""
+    """On deletion, revokes every lease under `prefixes` and waits until the last is gone."""
 
     def __init__(
         self,
@@ -97,9 +97,9 @@ class LeaseDrain(Resource, module="vault", name="LeaseDrain"):
         address: pulumi.Input[str],
         ca_file: str,
         token: pulumi.Input[str],
-        prefix: str,
+        prefixes: list[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         secret = pulumi.ResourceOptions(additional_secret_outputs=["token"])
-        props = {"address": address, "ca_file": ca_file, "token": token, "prefix": prefix}
+        props = {"address": address, "ca_file": ca_file, "token": token, "prefixes": prefixes}
         super().__init__(_LeaseDrain(), name, props, pulumi.ResourceOptions.merge(opts, secret))

@@ -13,6 +13,7 @@ from infra.auth_methods import AuthMethods
 from infra.cluster.vault import VaultCluster
 from infra.database_engine import MOUNT, DatabaseEngine
 from infra.key_value import KeyValue
+from infra.lease_drain import LeaseDrain
 from infra.migration import Migration
 from infra.postgres import Postgres
 from infra.secret import secret
@@ -143,22 +144,33 @@ class Service(pulumi.ComponentResource):
     def _declare_dynamic_roles(self, args: ServiceArgs, groups: dict[str, pulumi.Resource]) -> None:
         roles = {self.role: f"{self.name}_rw", self.read_only_role: f"{self.name}_ro"}
         self.creation = {role: role_sql.creation(group) for role, group in roles.items()}
+        connection = args.engine.connections[self.settings.database]
+        # A service that is taken out of the file takes its leases along: its roles go first (no
+        # new lease), then what is leased is revoked, then its groups, its database, its connection.
+        drained = LeaseDrain(
+            f"{self.name}-lease-drain",
+            address=args.cluster.address,
+            ca_file=args.cluster.ca_file,
+            token=args.cluster.provisioner_token,
+            prefixes=[f"{MOUNT}/creds/{role}" for role in roles],
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[connection, self.tables, *groups.values()]
+            ),
+        )
         self.dynamic_roles = [
             vault.database.SecretBackendRole(
                 f"{self.name}-role-{role}",
                 backend=args.engine.mount.path,
                 name=role,
-                db_name=args.engine.connections[self.settings.database].name,
+                db_name=connection.name,
                 creation_statements=self.creation[role],
                 renew_statements=role_sql.renewal(),
                 revocation_statements=role_sql.revocation(),
                 default_ttl=self.settings.ttl,
                 max_ttl=self.settings.max_ttl,
-                opts=args.cluster.options(
-                    self, depends_on=[groups[group], self.tables, args.engine.drained]
-                ),
+                opts=args.cluster.options(self, depends_on=[drained, args.engine.drained]),
             )
-            for role, group in roles.items()
+            for role in roles
         ]
 
     def _declare_login(self, args: ServiceArgs) -> None:

@@ -119,6 +119,19 @@ def test_static_role_is_vaults_alone(program: tuple[Recorder, dict[str, Any]]) -
     assert platform.service("orders").static is None
 
 
+def test_a_service_gives_its_leases_back_when_it_goes(
+    program: tuple[Recorder, dict[str, Any]],
+) -> None:
+    """Each service has a drain over its own two roles, beside the one over all of the engine."""
+    recorder, _outputs = program
+    drains = recorder.of("pulumi-python:dynamic/vault:LeaseDrain")
+    assert {name: each["prefixes"] for name, each in drains.items()} == {
+        "database-lease-drain": ["database/creds"],
+        "orders-lease-drain": ["database/creds/orders", "database/creds/orders-ro"],
+        "billing-lease-drain": ["database/creds/billing", "database/creds/billing-ro"],
+    }
+
+
 def test_everything_in_vault_comes_after_the_audit_devices(
     program: tuple[Recorder, dict[str, Any]],
 ) -> None:
