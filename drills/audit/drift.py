@@ -85,8 +85,8 @@ def last_uses(entries: Iterable[Entry], rules: Iterable[Rule]) -> dict[tuple[Rul
     for rule in rules:
         by_policy.setdefault(rule.policy, []).append(rule)
     acls: dict[tuple[str, ...], Acl] = {}
-    granted: dict[tuple[object, ...], list[tuple[Rule, str]]] = {}
-    used: dict[tuple[Rule, str], str] = {}
+    # the same is asked over and over: what is asked is decided on once, at the end
+    latest: dict[tuple[tuple[str, ...], str, str, tuple[str, ...], str], str] = {}
     for entry in entries:
         if not entry.answered or entry.outcome != "ok":
             continue
@@ -95,20 +95,17 @@ def last_uses(entries: Iterable[Entry], rules: Iterable[Rule]) -> dict[tuple[Rul
         if acl is None:
             mine = (rule for name in policies for rule in by_policy.get(name, ()))
             acl = acls[policies] = Acl(mine)
-        path, operation, granting = entry.path, entry.operation, entry.granting
         entity = entry.entity_id if acl.templated else ""
-        asked = (policies, path, operation, granting, entity)
-        uses = granted.get(asked)
-        if uses is None:
-            uses = granted[asked] = [
-                (rule, capability)
-                for rule, capability in acl.granting(path, operation, entity_id=entity)
-                if not granting or rule.policy in granting
-            ]
+        asked = (policies, entry.path, entry.operation, entry.granting, entity)
         time = entry.time
-        for use in uses:
-            if time > used.get(use, ""):
-                used[use] = time
+        before = latest.get(asked)
+        if before is None or time > before:
+            latest[asked] = time
+    used: dict[tuple[Rule, str], str] = {}
+    for (policies, path, operation, granting, entity), time in latest.items():
+        for rule, capability in acls[policies].granting(path, operation, entity_id=entity):
+            if not granting or rule.policy in granting:
+                used[rule, capability] = max(time, used.get((rule, capability), ""))
     return used
 
 

@@ -24,7 +24,7 @@ _ENDS = b'"type":"request"}'
 # Only these fields are decoded; everything else on a line is skipped by the parser, in Rust. That
 # is five times as fast as decoding the whole line. `None` stands for absent and for null.
 class _Policy(TypedDict, total=False):
-    name: str | None
+    name: str | None  # absent for what is granted to everybody
 
 
 class _Results(TypedDict, total=False):
@@ -138,10 +138,9 @@ class Entry:
     @property
     def granting(self) -> tuple[str, ...]:
         """The policies that granted this very request; older Vaults do not say."""
-        results = self._auth.get("policy_results") or {}
-        return tuple(
-            name for each in results.get("granting_policies") or () if (name := each.get("name"))
-        )
+        results = self._auth.get("policy_results")
+        listed = results.get("granting_policies") if results else None
+        return tuple([name for each in listed or () if (name := each.get("name"))])
 
     @property
     def lease_id(self) -> str:

@@ -51,7 +51,7 @@ class PathMatch:
 
 
 def _policy(entry: Entry) -> str:
-    """Return what let it in: Vault from 1.11 on names it; before, all that the token had but default."""
+    """Return what let it in. Before Vault 1.11 the log has only all that the token had."""
     if entry.granting:
         return ",".join(sorted(set(entry.granting)))
     if entry.outcome == "denied" or not entry.has_token:
