@@ -335,12 +335,15 @@ def stop(
 ) -> None:
     """Stop the drill that runs on a stack and wait until its faults are undone; else exit 5."""
     from drills import hold  # noqa: PLC0415
+    from drills.remote import stop_elsewhere  # noqa: PLC0415
     from drills.stack import load_platform  # noqa: PLC0415
     from drills.stop import stop as stop_running  # noqa: PLC0415
+    from drills.undo import lock_holder  # noqa: PLC0415
 
     if hold_on and release:
         raise SetupError("drill stop: --hold and --release exclude each other")
-    state_dir = load_platform(stack, find_root()).drills.state_dir
+    platform = load_platform(stack, find_root())
+    state_dir = platform.drills.state_dir
     whole = True
     if release:
         say("drills may start again" if hold.take_off(state_dir) else "drills were not held")
@@ -348,7 +351,8 @@ def stop(
         if hold_on:
             hold.put_on(state_dir)
             say("no drill starts on this stack until `drill stop --release`")
-        whole = stop_running(state_dir, say=say)
+        if lock_holder(state_dir) is not None or not stop_elsewhere(platform, say=say):
+            whole = stop_running(state_dir, say=say)
         if not whole:
             say("a fault was left behind: run `drill recover`")
     if as_json:

@@ -29,7 +29,9 @@ def _of_role(vault_role: str) -> str:
 class Database:
     """One connection of the observer's, made anew when it breaks. One thread at a time."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, name: str = "rotation-drills observer") -> None:
+        """`name`: what the session calls itself (application_name)."""
+        self._name = name
         self._postgres = platform.postgres
         self._ca_file = platform.drills.state_dir / "ca.pem"  # libpq takes a file only
         self._ca_file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ class Database:
         for last_try in (False, True):
             try:
                 if self._connection is None or self._connection.closed:
-                    self._connection = self.connect()
+                    self._connection = self.connect(name=self._name)
                 return self._connection.execute(sql.encode(), arguments).fetchall()
             except psycopg.OperationalError:
                 self._connection = None
@@ -98,6 +100,15 @@ class Database:
         """Return how many sessions call themselves `name` (their application_name)."""
         sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
         return int(self._query(sql, name)[0][0])
+
+    def lock_is_held(self, key: int) -> bool:
+        """Return whether any session holds the advisory lock `key` (32 bits) in this database."""
+        sql = (
+            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()"
+            " AND l.classid = 0 AND l.objid = %s::bigint::oid)"
+        )
+        return bool(self._query(sql, key)[0][0])
 
     def dynamic_roles(self, vault_role: str | None = None) -> list[DynamicRole]:
         """Return the roles that Vault made, of one of its roles or of all."""

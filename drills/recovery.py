@@ -9,6 +9,7 @@ from typing import Any
 from drills.database import Database
 from drills.faults.base import Fault, Scene
 from drills.faults.registry import make
+from drills.record import RunFolder
 from drills.redact import Secrets
 from drills.undo import Pending, UndoLog, only_drill
 from drills.vault import Vault
@@ -115,6 +116,25 @@ def undo_entries(
         vain = vain + 1 if len(still) == len(left) else 0
         left = still
     return problems
+
+
+class InFolder(Notes):
+    """Writes both as events of the run; `more` are fields of theirs, such as who it is."""
+
+    def __init__(self, folder: RunFolder, **more: Any) -> None:
+        self._folder = folder
+        self._more = more
+
+    def undoing(self, entry: Pending) -> None:
+        """Write `fault-undoing`."""
+        self._folder.event("fault-undoing", fault=entry.fault, **self._more)
+
+    def undone(self, entry: Pending, problems: list[str]) -> None:
+        """Write `fault-undone`."""
+        verified = not problems
+        self._folder.event(
+            "fault-undone", fault=entry.fault, verified=verified, problems=problems, **self._more
+        )
 
 
 class _Said(Notes):

@@ -29,8 +29,9 @@ from drills.loads.processes import FleetProcesses, LoadProcesses, open_load
 from drills.probes import open_probes
 from drills.probes.base import Probe
 from drills.record import RunFolder
-from drills.recovery import Notes, Say, open_scene, undo_entries
+from drills.recovery import InFolder, Say, open_scene, undo_entries
 from drills.redact import Secrets
+from drills.remote import StopAsked
 from drills.safeguards import Watch
 from drills.undo import Pending, UndoLog, only_drill
 from drills.verdict import Verdict
@@ -66,6 +67,7 @@ class Run:
         self._signals = Signals()
         self._standing: list[tuple[Fault[Any], Pending]] = []
         self._watched = False
+        self._remote: StopAsked | None = None
 
     def execute(self) -> tuple[Verdict, Path]:
         """Run to the verdict; return it and the run folder.
@@ -216,7 +218,9 @@ class Run:
 
         offset = self._anchor["monotonic"] - self._anchor["unix"]
         load = self._drill.load
-        probes: list[Probe] = open_probes(
+        self._remote = StopAsked(self._platform, observe, failed)
+        probes: list[Probe] = [self._remote]
+        probes += open_probes(
             self._platform,
             self._scene.vault,
             lambda unix: unix + offset,
@@ -271,6 +275,10 @@ class Run:
             name = signal.Signals(self._signals.received).name
             self._folder.event("interrupted", signal=name)
             self._say(f"{name}: undoing what was injected")
+            raise _Ended("interrupted")
+        if self._remote is not None and self._remote.asked:
+            self._folder.event("interrupted", signal="drill stop of another machine")
+            self._say("another machine asks to stop: undoing what was injected")
             raise _Ended("interrupted")
 
     def _stop_if_breached(self) -> None:
@@ -342,20 +350,14 @@ class Run:
         self._watchdog.limit(None)
 
 
-class _Told(Notes):
-    """Tells the run folder what is undone, and the watchdog that the runner is at work."""
+class _Told(InFolder):
+    """Tells the watchdog, too, that the runner is at work."""
 
     def __init__(self, folder: RunFolder, watchdog: Watchdog) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._watchdog = watchdog
 
     def undoing(self, entry: Pending) -> None:
-        """Write the event."""
+        """Put the watchdog off."""
         self._watchdog.limit(_UNDO_LIMIT)
-        self._folder.event("fault-undoing", fault=entry.fault)
-
-    def undone(self, entry: Pending, problems: list[str]) -> None:
-        """Write the event."""
-        self._folder.event(
-            "fault-undone", fault=entry.fault, verified=not problems, problems=problems
-        )
+        super().undoing(entry)

@@ -29,7 +29,7 @@ from pydantic import BaseModel, SecretStr
 from drills.errors import SetupError
 from drills.judge import judge_folder
 from drills.record import RecordError, RunFolder
-from drills.recovery import Notes, open_scene, undo_entries
+from drills.recovery import InFolder, open_scene, undo_entries
 from drills.redact import Secrets
 from drills.undo import Holder, Pending, UndoLog, only_drill
 from infra.platform import Platform
@@ -187,27 +187,6 @@ def end_process(holder: Holder) -> None:
             process.kill()
 
 
-class _Told(Notes):
-    """Tells the run folder what is undone, and by whom."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-
-    def undoing(self, entry: Pending) -> None:
-        """Write the event."""
-        self._folder.event("fault-undoing", fault=entry.fault, by="watchdog")
-
-    def undone(self, entry: Pending, problems: list[str]) -> None:
-        """Write the event."""
-        self._folder.event(
-            "fault-undone",
-            fault=entry.fault,
-            verified=not problems,
-            problems=problems,
-            by="watchdog",
-        )
-
-
 def undo_what_stands(platform: Platform, run_folder: Path, why: str) -> list[str]:
     """Undo every entry of this run; return the problems that are left.
 
@@ -226,7 +205,8 @@ def undo_what_stands(platform: Platform, run_folder: Path, why: str) -> list[str
         with contextlib.suppress(RecordError):  # undoing comes before telling of it
             folder = closing.enter_context(RunFolder(run_folder, redact=secrets.redact))
         scene = closing.enter_context(open_scene(platform, secrets, lambda *_a, **_k: None))
-        problems = undo_entries(log, standing, scene, notes=_Told(folder) if folder else None)
+        notes = InFolder(folder, by="watchdog") if folder else None
+        problems = undo_entries(log, standing, scene, notes=notes)
         if folder:
             outcome = "undo-failed" if problems else "failed"
             folder.event(

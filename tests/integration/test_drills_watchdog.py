@@ -11,6 +11,7 @@ import psutil
 import pytest
 from live_stack import LiveStack
 
+from drills.remote import stop_elsewhere
 from drills.undo import UndoLog
 from drills.vault import Vault
 from infra.waiting import wait_for
@@ -135,3 +136,19 @@ def test_stop_and_kill_switch(stack: LiveStack, runner: subprocess.Popen[str]) -
         assert "drill stop --release" in refused.stderr
     finally:
         assert stack.drill("stop", "--release").returncode == 0
+
+
+def test_stop_from_another_machine(
+    stack: LiveStack, runner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    """Who shares no file with the runner, but reaches the stack, ends the drill, undone."""
+    here = stack.platform()
+    elsewhere = here.model_copy(
+        update={"drills": here.drills.model_copy(update={"state_dir": tmp_path / "elsewhere"})}
+    )
+    assert stop_elsewhere(elsewhere, say=lambda _line: None)
+    _out, err = runner.communicate(timeout=60)
+    assert runner.returncode == 130, err
+    assert "another machine" in err
+    assert_whole(stack, seconds=5)
+    assert not stop_elsewhere(elsewhere, say=lambda _line: None)
