@@ -97,7 +97,7 @@ def main() -> None:
     drills = {drill.drill: drill for drill in catalog()}
     for plan in matrix.plan(defects.load(), drills.values(), drill=options.drill):
         if plan.why_not is None:
-            row = cell(options.chaos, plan, drills[plan.drill], platform)
+            row = cell(str(Path(options.chaos).absolute()), plan, drills[plan.drill], platform)
             sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
     rest.bring_to_rest(platform)
