@@ -93,7 +93,7 @@ class Watchdog:
             self._process.kill()
             self._process.wait(timeout=5)
 
-    def wait_until_watching(self, *, seconds: float = 20) -> None:
+    def wait_until_watching(self, *, seconds: float = 90) -> None:
         """Wait for its word that it watches. Raises `SetupError` when it does not come."""
         if self._told_so:
             return
