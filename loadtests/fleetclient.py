@@ -18,6 +18,8 @@ from loadtests.vault import AuthRefused, Issued, LeaseGone, Token, VaultError, V
 NEWCOMER = "newcomer"
 """`op` of a newcomer in the request log: from wanting a lease to having one, retries included."""
 
+_GOODBYES = 60
+
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")
 
@@ -205,5 +207,15 @@ async def pass_by(vault: FleetVault, policy: Policy, book: Book) -> None:
     finally:
         book.line(NEWCOMER, wanted_at, served)
         if token is not None:
-            with suppress(VaultError):
-                await vault.revoke_token(token)
+            await _log_out(vault, token, policy)
+
+
+async def _log_out(vault: FleetVault, token: Token, policy: Policy) -> None:
+    """End the login, in an outage a while later: what is left behind looks like a lost lease."""
+    for attempt in range(1, _GOODBYES + 1):
+        try:
+            await vault.revoke_token(token)
+        except VaultError:
+            await asyncio.sleep(policy.retry(attempt))
+        else:
+            return

@@ -71,6 +71,8 @@ def test_a_lease_that_is_kept_is_not_lost(found: Callable[..., Finding]) -> None
         (asked("issue", "a", 1, 25) + asked("renew", "a", 37), 1),  # taken anew, too late
         (asked("issue", "a", 1), 1),  # never heard of again
         (asked("issue", "a", 1, 22, 43), 2),
+        (asked("issue", "a", 1, 20.99, 30) + asked("renew", "a", 40), 1),  # taken as it ended
+        (asked("issue", "a", 1, 18, 35) + asked("renew", "a", 45), 0),  # taken in time
         (asked("issue", "a", 1) + asked("renew", "a", 12, 32.4, 44), 0),  # a late answer
         (asked("issue", "a", 1) + asked("renew", "a", 12, ok=False), 1),  # a refusal keeps nothing
     ],
