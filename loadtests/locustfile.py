@@ -92,10 +92,10 @@ def _start_service(environment: Any) -> None:
     environment.host = _run.service.address
 
 
-def _finish(environment: Any, **_: Any) -> None:
+def _finish(**_: Any) -> None:
     for problem in _clean_up():
         sys.stderr.write(redact(f"locustfile: {problem}\n"))
-        environment.process_exit_code = 1
+        recording.load_broke()
 
 
 def _clean_up() -> list[str]:

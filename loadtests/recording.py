@@ -27,9 +27,16 @@ class _Recording:
     """The log of this process, while it has one."""
 
     log: requestlog.RequestLog | None = None
+    broken = False
 
 
 _recording = _Recording()
+
+
+def load_broke() -> None:
+    """Have locust exit 1: the load itself broke, as no failed request can say. For our own locust
+    file; this module's listener comes last, and sets the exit status."""
+    _recording.broken = True
 
 
 def _open(**_: Any) -> None:
@@ -72,7 +79,8 @@ def _error_class(exception: BaseException, response: Any) -> str:
 
 
 def _finish(environment: Any, **_: Any) -> None:
-    environment.process_exit_code = 0  # failed requests are what a drill is about
+    # failed requests are what a drill is about
+    environment.process_exit_code = 1 if _recording.broken else 0
     log, _recording.log = _recording.log, None
     if log is None:
         return

@@ -8,13 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import psutil
 import psycopg
 
 from loadtests.pools import Pool
-from tests.integration.pool_servers import until
+from tests.integration.pool_servers import Servers, until
 
-CLOSING_SECONDS = 0.2
-"""From a revocation's answer until the kernel has closed the last killed session's socket."""
+
+def revoke_all(servers: Servers) -> float:
+    """Revoke every lease; return the time from which on no session of theirs takes a statement.
+
+    A session that was killed may take one until its process has ended, which takes its time on a
+    busy machine.
+    """
+    killed = _dynamic_sessions(servers)
+    servers.revoke_all()
+    until("killed sessions end", lambda: not any(map(psutil.pid_exists, killed)), seconds=30)
+    return time.monotonic()
+
+
+def _dynamic_sessions(servers: Servers) -> list[int]:
+    with servers.superuser() as connection:
+        rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE usename LIKE 'v-%'")
+        return [row[0] for row in rows]
 
 
 @dataclass

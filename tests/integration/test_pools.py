@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
+from infra import role_sql
 from loadtests.pools import CredentialsUnavailable, LeaseAwarePool, open_pool
-from tests.integration.pool_load import CLOSING_SECONDS, load, query, works
+from tests.integration.pool_load import load, query, revoke_all, works
 from tests.integration.pool_servers import Servers, until
 
 pytestmark = pytest.mark.slow
@@ -22,8 +22,7 @@ def test_forced_revocation_costs_one_lease_and_what_was_in_flight(healthy: Serve
     with LeaseAwarePool(healthy.target(), min_size=20, timeout=5) as pool:
         pool.wait()
         with load(pool) as seen:
-            healthy.revoke_all()
-            revoked = time.monotonic() + CLOSING_SECONDS
+            revoked = revoke_all(healthy)
             until("load goes on", lambda: seen.count(revoked) > 2000, seconds=20)
         assert seen.failed(revoked) == []
         assert len(seen.failed()) <= 16
@@ -37,15 +36,17 @@ def test_forced_revocation_costs_one_lease_and_what_was_in_flight(healthy: Serve
 
 def test_a_static_pool_does_not_survive_a_revocation(healthy: Servers) -> None:
     """The known bad client: after the revocation nothing it does succeeds, for good."""
+    # With statements that don't commit NOLOGIN first, now and then it gets back in.
+    healthy.role("orders", ttl=60, max_ttl=300, revocation=role_sql.revocation())
     pool = open_pool("static", healthy.target(), size=5, timeout=0.3)
     try:
         with load(pool, threads=4) as seen:
-            healthy.revoke_all()
-            revoked = time.monotonic() + CLOSING_SECONDS
+            revoked = revoke_all(healthy)
             until("requests have ended", lambda: seen.count(revoked) > 20, seconds=20)
         assert len(seen.failed(revoked)) == seen.count(revoked)
     finally:
         pool.close()
+        healthy.role("orders", ttl=60, max_ttl=300)
 
 
 def test_twenty_threads_that_notice_at_once_make_one_issuance(healthy: Servers) -> None:

@@ -13,7 +13,7 @@ import pytest
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from loadtests.pools import AsyncLeaseAwarePool, CredentialsRefused, CredentialsUnavailable
-from tests.integration.pool_load import CLOSING_SECONDS, Load
+from tests.integration.pool_load import Load, revoke_all
 from tests.integration.pool_servers import Servers
 
 pytestmark = pytest.mark.slow
@@ -65,8 +65,7 @@ def test_forced_revocation_costs_one_lease_and_what_was_in_flight(healthy: Serve
         async with AsyncLeaseAwarePool(healthy.target(), min_size=20, timeout=30) as pool:
             await pool.wait()
             async with _load(pool) as seen:
-                await asyncio.to_thread(healthy.revoke_all)
-                revoked = time.monotonic() + CLOSING_SECONDS
+                revoked = await asyncio.to_thread(revoke_all, healthy)
                 await _until("load goes on", lambda: seen.count(revoked) > 1000, seconds=40)
             assert seen.failed(revoked) == []
             assert len(seen.failed()) <= 16

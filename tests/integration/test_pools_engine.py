@@ -21,7 +21,7 @@ from loadtests.pools import (
 )
 from loadtests.pools.postgres import connect_arguments
 from loadtests.target import Target
-from tests.integration.pool_load import CLOSING_SECONDS, fails, load, query
+from tests.integration.pool_load import fails, load, query, revoke_all
 from tests.integration.pool_servers import Servers, until
 
 pytestmark = pytest.mark.slow
@@ -73,8 +73,7 @@ def test_forced_revocation_costs_one_lease_and_what_was_in_flight(healthy: Serve
     pool = open_pool("sqlalchemy-lease-aware", healthy.target(), size=20, timeout=30)
     try:
         with load(pool) as seen:
-            healthy.revoke_all()
-            revoked = time.monotonic() + CLOSING_SECONDS
+            revoked = revoke_all(healthy)
             until("load goes on", lambda: seen.count(revoked) > 1000, seconds=40)
         assert seen.failed(revoked) == []
         assert len(seen.failed()) <= 16
