@@ -129,7 +129,8 @@ def blocks(path: Path) -> Iterator[tuple[list[bytes], bool]]:
                 try:
                     block = stream.read(_CHUNK)
                 except (EOFError, OSError, lzma.LZMAError, zlib.error):
-                    break  # cut off or damaged: what came before it counts
+                    rest = rest or b"\0"  # cut off or damaged: counted as a torn line
+                    break
                 if not block:
                     break
                 *whole, rest = (rest + block).split(b"\n")

@@ -62,7 +62,7 @@ def test_cut_off_compression_gives_what_is_there(tmp_path: Path, kind: str) -> N
     log.write_bytes(whole[: len(whole) * 2 // 3])
     found, counts = read(log)
     assert len(found) < 10_000
-    assert counts.torn <= 1
+    assert counts.torn == 1
 
 
 @given(cut=st.integers(1, len(GOOD)), junk=st.lists(st.binary(max_size=40), max_size=4))
@@ -70,8 +70,8 @@ def test_no_line_is_an_error(
     cut: int, junk: list[bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Whatever stands in a log, whole lines of Vault's are found, and the rest is counted."""
-    assume(not (junk and junk[0].startswith((b"\x1f\x8b", b"BZh"))))  # that would be compressed
     foreign = b"".join(each.replace(b"\n", b"") + b"\n" for each in junk)
+    assume(not foreign.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")))
     log = tmp_path_factory.mktemp("log") / "audit.log"
     log.write_bytes(foreign + GOOD + GOOD[:cut])
     found, counts = read(log)
