@@ -111,12 +111,19 @@ def well(operation: str, _number: int) -> Answer:
 
 def test_the_counts_are_those_of_the_server() -> None:
     """What is printed is what was asked, less the try before the start."""
-    counts, seen = live(well, clients=5)
+
+    def answer(operation: str, _number: int) -> Answer:
+        return 200, LOGIN if operation == "login" else lease(6)
+
+    counts, seen = live(answer, clients=5, seconds=5)
     assert counts["failures"] == {}
     assert counts["lost_leases"] == 0
     assert counts["logins"] == seen["login"] - 1 == 5
     assert counts["issues"] == seen["issue"] - 1 == 5
-    assert counts["renewals"] == seen["renew"] >= 5
+    # what was under way as the time was over may have reached the server, or not
+    unfinished = counts["unfinished"].get("renew", 0)
+    assert counts["renewals"] - unfinished <= seen["renew"] <= counts["renewals"]
+    assert counts["renewals"] >= 5
     assert seen["revoke"] == 6  # each login is ended
 
 
