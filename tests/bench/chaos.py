@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("chaos", help="the `chaos` command")
     parser.add_argument("--drill")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # service and users end with it
     platform = load_platform("dev", find_root())
     drills = {drill.drill: drill for drill in catalog()}
     for plan in matrix.plan(defects.load(), drills.values(), drill=options.drill):
