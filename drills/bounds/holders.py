@@ -13,7 +13,6 @@ from itertools import pairwise
 
 from drills.bounds.history import History
 
-
 #: How much of a lease's life an answer of Vault's may take.
 _ANSWER = 0.05
 

@@ -2,8 +2,9 @@
 
 Figure: a count over the whole run, of clients that hold one lease each. A lease is lost when its
 client was answered nothing for the role's ttl (less 5 %: a client counts from its request, the log
-from the answer) and then takes a new one, or for longer than the ttl to the end of the run. Clients that logged out, or were ended by the drill, lost none.
-Inconclusive when no client took a lease. Source: Vault's audit log, by the client's token.
+from the answer) and then takes a new one, or for longer than the ttl to the end of the run.
+Clients that logged out, or were ended by the drill, lost none. Inconclusive when no client took a
+lease. Source: Vault's audit log, by the client's token.
 Where it goes wrong: a LifetimeWatcher waits 10 s after a failed renewal, which is more than what
 is left of a short lease; hashicorp/vault#26382.
 """

@@ -14,8 +14,8 @@ from drills.undo import UndoLog
 pytestmark = pytest.mark.slow
 
 # A LifetimeWatcher renews every 14 s of a lease of 20 s and pauses 10 s when that fails: longer
-# than what is left. The clients start within 14 s, so that an outage of 6 s finds some of them at it
-# whenever it comes, on a busy machine as well.
+# than what is left. The clients start within 14 s, so that an outage of 6 s finds some of them at
+# it whenever it comes, on a busy machine as well.
 OUTAGE = """
 drill: outage
 title: A small fleet can't reach Vault when it wants to renew
