@@ -65,7 +65,7 @@ class LoadProcesses(ABC):
         self._named: dict[str, Child] = {}
         self._closing = ExitStack()
 
-    def start(self, *, seconds: float = 30, waiting: Callable[[], object] = lambda: None) -> None:
+    def start(self, *, seconds: float = 120, waiting: Callable[[], object] = lambda: None) -> None:
         """Start what makes the load, and wait until it does.
 
         `waiting` is called while it waits; what it raises ends the wait. Raises `SetupError` when
