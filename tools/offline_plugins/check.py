@@ -55,7 +55,7 @@ def check(
     """Convert the inputs and fill in defaults. With any failure the inputs are not to be used."""
     failures: list[Failure] = []
     allowed = {n: t for n, t in schema.inputs.items() if n not in spec.absent}
-    required = schema.required - spec.absent
+    required = (schema.required | spec.required) - spec.absent
     kind = Object(allowed, required - ({"name"} if schema.autonamed else frozenset()))
     values = _object(kind, without_internals(news.values), (), spec, failures)
     named = []

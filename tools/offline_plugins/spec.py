@@ -17,7 +17,8 @@ class Spec:
 
     `defaults` are the ones that go into the inputs. `computed` inputs keep what the server says
     when the program leaves them out. `absent` are properties of the SDK that the published plugin
-    of that version doesn't have. `write_only` values are sent and never kept. `secrets` are nested
+    of that version doesn't have; `required` are those that it requires and the SDK, which knows
+    such a newer one, does not. `write_only` values are sent and never kept. `secrets` are nested
     properties that are always secret; the top-level ones the SDK knows. Types on the newer plugin
     framework leave nulls, some their id too, out of their outputs (`omits_nulls`, `omits_id`).
     """
@@ -31,6 +32,7 @@ class Spec:
     secrets: frozenset[str] = frozenset()
     write_only: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
     omits_nulls: bool = False
     omits_id: bool = False
     same: Callable[[str, Any, Any], bool] | None = None

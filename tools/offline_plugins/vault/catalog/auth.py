@@ -117,5 +117,6 @@ TYPES = (
             "allowedOrganizationalUnits allowedUriSans requiredExtensions"
         ),
         absent=words("certificateWo certificateWoVersion"),
+        required=words("certificate"),
     ),
 )
