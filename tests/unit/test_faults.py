@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from drills.definition import catalog
 from drills.errors import FaultError, SetupError, VaultRefused, VaultUnreachable
+from drills.faults import registry
 from drills.faults.registry import make, names
 from drills.recovery import undo_entries, undo_entry
 from drills.undo import Pending, UndoLog
@@ -219,6 +221,17 @@ def test_unknown_fault_and_parameter_are_one_line() -> None:
         make("nope", {})
     with pytest.raises(SetupError, match=r"x\.yaml: faults\.quota\.rate"):
         make("quota", {"rate": 0}, where="x.yaml: ")
+
+
+def test_a_package_that_is_broken_ends_its_own_fault_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault whose package can't be imported is one line, and no other fault minds."""
+    points = registry._points()
+    broken = EntryPoint("theirs", "no_such_package_of_theirs:Fault", registry.GROUP)
+    monkeypatch.setattr(registry, "_points", lambda: {**points, "theirs": broken})
+    assert "theirs" in names()
+    assert make("seal-all", {}).name == "seal-all"
+    with pytest.raises(SetupError, match="fault theirs: no_such_package_of_theirs:Fault can't be"):
+        make("theirs", {})
 
 
 @pytest.mark.parametrize("drill", catalog(), ids=lambda drill: drill.drill)
