@@ -41,12 +41,18 @@ class AnswersSealed(WaitStrategy):
     """
 
     def wait_until_ready(self, container: WaitStrategyTarget) -> None:
+        wrapped = container.get_wrapped_container()
+
+        def ended() -> str | None:
+            wrapped.reload()  # without it the status is the one of its creation
+            return None if wrapped.status in {"created", "running"} else "it has ended"
+
         wait_for(
             lambda: container.exec(["/bin/vault", "status"]).exit_code == 2,
             "Vault answering in its container",
             seconds=60,
             every=0.5,
-            still_possible=lambda: None if container.status == "running" else "it has ended",
+            still_possible=ended,
         )
 
 

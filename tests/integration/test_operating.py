@@ -92,8 +92,10 @@ def test_audit_names_who_leased(stack: LiveStack) -> None:
     client.secrets.database.generate_credentials(service.role)
     told = _asked(stack, "who", f"database/creds/{service.role}", "--since", "1h", "--op", "read")
     mine = [row for row in told["rows"] if row["policy"] == "orders"]
-    assert {row["service"] for row in mine} == {"dev-orders"}
-    assert {(row["outcome"], row["address"]) for row in mine} == {("ok", "127.0.0.1")}
+    # drills before this on the same stack may have left requests that were refused
+    served = [row for row in mine if row["outcome"] == "ok"]
+    assert {row["service"] for row in served} == {"dev-orders"}
+    assert {row["address"] for row in served} == {"127.0.0.1"}
 
     log = str(stack.platform().vault.audit_logs[0])
     alone = _asked(stack, "who", f"database/creds/{service.role}", "--log", log, "--op", "read")

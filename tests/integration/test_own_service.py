@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,7 +74,10 @@ def test_a_foreign_service_is_drilled_by_its_url(
     done = stack.drill("run", str(file), "--json")
     told = {each["name"]: each for each in json.loads(done.stdout)["bounds"]}
     assert told["issues_per_client"]["verdict"] == "pass", done.stdout + done.stderr
-    assert "2 clients before the fault" in told["issues_per_client"]["detail"]
+    # its two pools, and whoever else had a lease of the role in the last minutes
+    before = re.search(r"(\d+) clients before the fault", told["issues_per_client"]["detail"])
+    assert before is not None
+    assert int(before[1]) >= 2
     assert told["issues_per_client"]["observed"] >= 1
     assert told["old_login_accepted"]["verdict"] == "pass"
     assert told["issue_delay_seconds"]["verdict"] == "inconclusive"
