@@ -10,7 +10,7 @@ import pulumi_vault as vault
 from infra.cluster.vault import VaultCluster
 from infra.lease_drain import LeaseDrain
 from infra.lines import Lines
-from infra.postgres import DATABASE, VAULT_ADMIN, Postgres
+from infra.postgres import DATABASE, Postgres
 from infra.secret import secret
 
 MOUNT = "database"
@@ -61,6 +61,7 @@ class DatabaseEngine(pulumi.ComponentResource):
     ) -> vault.database.SecretBackendConnection:
         cluster, postgres = args.cluster, args.postgres
         host, port = args.lines.vault_to_postgres
+        admin = postgres.vault_admins[database]
         return vault.database.SecretBackendConnection(
             f"{name}-connection" + (f"-{database}" if database != DATABASE else ""),
             backend=self.mount.path,
@@ -72,9 +73,9 @@ class DatabaseEngine(pulumi.ComponentResource):
                     "postgresql://{{username}}:{{password}}"
                     f"@{host}:{port}/{database}?sslmode=verify-full"
                 ),
-                username=VAULT_ADMIN,
+                username=admin.role.name,
                 # Write-only: it is not in Vault's answers, and not sent again after a rotation.
-                password_wo=secret(postgres.vault_admin_password.value),
+                password_wo=secret(admin.password.value),
                 password_wo_version=1,
                 password_authentication="scram-sha-256",
                 tls_ca=postgres.ca_pem,
@@ -87,8 +88,8 @@ class DatabaseEngine(pulumi.ComponentResource):
                 depends_on=[
                     *([args.proxy] if args.proxy else []),
                     postgres.databases[database],
-                    postgres.vault_admin,
-                    postgres.may_end_sessions,
+                    admin.role,
+                    admin.may_end_sessions,
                 ],
             ),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pulumi
 import pulumi_postgresql as postgresql
@@ -33,12 +33,20 @@ class PostgresArgs:
     authority: CertificateAuthority | None
 
 
+class VaultAdmin(NamedTuple):
+    """Whom Vault logs in to a database as: it may create roles and end sessions, no more."""
+
+    role: postgresql.Role
+    password: Password
+    may_end_sessions: postgresql.GrantRole
+
+
 class Postgres(pulumi.ComponentResource):
-    """A server with TLS, its databases, Vault's admin role (no superuser) and the drills' observer.
+    """A server with TLS, its databases, Vault's admin of each (no superuser) and the drills'
+    observer.
 
     The server is the stack's own, or (driver `external`) one that runs already; `admin` is who
-    makes databases and roles in it. `vault_admin` may create roles and end sessions, and is the
-    one that Vault logs in as.
+    makes databases and roles in it.
     """
 
     ca_pem: pulumi.Input[str]
@@ -74,29 +82,9 @@ class Postgres(pulumi.ComponentResource):
             )
             for database in names.databases(args.config.services)
         }
-        self.vault_admin_password = Password(
-            f"{name}-vault-admin-password", opts=pulumi.ResourceOptions(parent=self)
-        )
-        self.vault_admin = postgresql.Role(
-            f"{name}-vault-admin",
-            name=VAULT_ADMIN,
-            login=True,
-            create_role=True,
-            connection_limit=20,
-            # Write-only: Vault may rotate it, and no later `up` sends this one back.
-            password_wo=self.vault_admin_password.value,
-            password_wo_version="1",
-            # From Postgres 16 on, who creates a role becomes a member of it: while leases live,
-            # Vault's admin has memberships that no program declares. Those that are declared are
-            # GrantRoles, so the role's own list is not looked at.
-            opts=self.options(self, ignore_changes=["roles"]),
-        )
-        self.may_end_sessions = postgresql.GrantRole(
-            f"{name}-vault-admin-signals",
-            role=self.vault_admin.name,
-            grant_role="pg_signal_backend",
-            opts=self.options(self),
-        )
+        self.vault_admins = {
+            database: self._vault_admin(name, database) for database in self.databases
+        }
         self.observer_password = Password(
             f"{name}-observer-password", opts=pulumi.ResourceOptions(parent=self)
         )
@@ -111,6 +99,35 @@ class Postgres(pulumi.ComponentResource):
             opts=self.options(self),
         )
         self.register_outputs({})
+
+    def _vault_admin(self, name: str, database: str) -> VaultAdmin:
+        """One a connection: Vault rotates its password, and would lock another connection of the
+        same account out, today's or one that is declared later."""
+        suffix = f"-{database}" if database != DATABASE else ""
+        password = Password(
+            f"{name}-vault-admin-password{suffix}", opts=pulumi.ResourceOptions(parent=self)
+        )
+        role = postgresql.Role(
+            f"{name}-vault-admin{suffix}",
+            name=VAULT_ADMIN + suffix.replace("-", "_"),
+            login=True,
+            create_role=True,
+            connection_limit=20,
+            # Write-only: Vault may rotate it, and no later `up` sends this one back.
+            password_wo=password.value,
+            password_wo_version="1",
+            # From Postgres 16 on, who creates a role becomes a member of it: while leases live,
+            # Vault's admin has memberships that no program declares. Those that are declared are
+            # GrantRoles, so the role's own list is not looked at.
+            opts=self.options(self, ignore_changes=["roles"]),
+        )
+        may_end_sessions = postgresql.GrantRole(
+            f"{name}-vault-admin-signals{suffix}",
+            role=role.name,
+            grant_role="pg_signal_backend",
+            opts=self.options(self),
+        )
+        return VaultAdmin(role, password, may_end_sessions)
 
     def _run_server(self, name: str, args: PostgresArgs) -> pulumi.Resource:
         authority = args.authority

@@ -61,6 +61,7 @@ class Service(pulumi.ComponentResource):
                     postgres=args.postgres,
                     engine=args.engine,
                     connection=args.engine.connections[args.settings.database],
+                    vault_admin=args.postgres.vault_admins[args.settings.database].role,
                     group=groups[f"{name}_rw"],
                 ),
                 pulumi.ResourceOptions(parent=self),
@@ -114,7 +115,7 @@ class Service(pulumi.ComponentResource):
             )
             ready[group] = postgresql.GrantRole(
                 f"{name}-{group}-by-vault",
-                role=postgres.vault_admin.name,
+                role=postgres.vault_admins[self.settings.database].role.name,
                 grant_role=role.name,
                 with_admin_option=True,  # from Postgres 16 on, CREATEROLE alone grants nothing
                 opts=postgres.options(self, depends_on=[tables]),

@@ -27,6 +27,7 @@ class StaticRoleArgs:
     postgres: Postgres
     engine: DatabaseEngine
     connection: vault.database.SecretBackendConnection
+    vault_admin: postgresql.Role
     group: pulumi.Resource
 
 
@@ -56,7 +57,7 @@ class StaticRole(pulumi.ComponentResource):
         )
         may_set_password = postgresql.GrantRole(
             f"{name}-login-by-vault",
-            role=args.postgres.vault_admin.name,
+            role=args.vault_admin.name,
             grant_role=login.name,
             with_admin_option=True,  # from Postgres 16 on, CREATEROLE alone alters nobody else
             opts=args.postgres.options(self),

@@ -67,7 +67,9 @@ def declare(stack: LiveStack, *more: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def two_services(stack: LiveStack) -> Iterator[LiveStack]:
-    """The stack with `billing` beside `orders`; afterwards it is as it was."""
+    """The stack with `billing` beside `orders`; afterwards it is as it was. What Vault logs in to
+    the other database as was rotated before: nobody knows that password any more."""
+    stack.provisioner().secrets.database.rotate_root_credentials("shop")
     try:
         declare(stack, BILLING)
         yield stack
